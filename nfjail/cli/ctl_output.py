@@ -1,0 +1,98 @@
+"""How `nfjail ctl` shows things: lines, tables, times; nothing in them can drive the terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any
+
+from nfjail.cli import printable
+from nfjail.core.duration import format_duration
+
+SAMPLE = 1000  # rows whose widths decide: a long list shall begin at once, and not be kept in memory
+
+
+def say(line: str) -> None:
+    """Prints one line; whatever came from a log is harmless in it."""
+    print(printable(line).replace("\n", "\\n"))
+
+
+def say_json(value: Any, indent: int | None = 2) -> None:
+    """Prints one JSON document (ASCII: harmless, too); on one line with indent=None."""
+    print(json.dumps(value, indent=indent))
+
+
+def say_table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> int:
+    """Prints rows below the header in columns, those named in right flush right. Returns the number of rows."""
+    iterator = iter(rows)
+    sample = [[printable(cell) for cell in row] for row in islice(iterator, SAMPLE)]
+    widths = [max(len(row[i]) for row in (header, *sample)) for i in range(len(header))]
+    count = 0
+    for row in chain([header], sample, iterator):
+        cells = (
+            text.rjust(width) if name in right else text.ljust(width)
+            for name, text, width in zip(header, map(printable, row), widths, strict=True)
+        )
+        say("  ".join(cells).rstrip())
+        count += 1
+    return count - 1
+
+
+def clock(moment: float) -> str:
+    """A time in this machine's time zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+
+
+def until(moment: float | None) -> str:
+    return "forever" if moment is None else f"until {clock(moment)}"
+
+
+def length(ban: dict[str, Any]) -> str:
+    """For how long it is or was imposed: "for 10m" or "forever"."""
+    return "forever" if ban["until"] is None else f"for {format_duration(ban['until'] - ban['since'])}"
+
+
+def because(reason: str, nth: int | None) -> str:
+    """The arithmetic: "3 failures in 41s; 2nd ban"."""
+    return "; ".join(part for part in (reason, f"{ordinal(nth)} ban" if nth and nth > 1 else "") if part)
+
+
+def in_brackets(text: str) -> str:
+    return f" ({text})" if text else ""
+
+
+def ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def record_lines(record: dict[str, Any], now: float) -> Iterator[str]:
+    """A ban of `why`, with its end and its evidence."""
+    ban, ended = record["ban"], record["ended"]
+    state = "was banned" if ended is not None else "is banned"
+    yield f"{ban['address']} {state} in {ban['jail']} {length(ban)}"
+    yield f"  since     {clock(ban['since'])}"
+    if ended is not None:
+        yield f"  ended     {clock(ended)}{in_brackets(record['why'] or '')}"
+    elif ban["until"] is not None:
+        yield f"  ends      {clock(ban['until'])} (in {format_duration(max(0.0, ban['until'] - now))})"
+    yield f"  because   {because(ban['reason'], ban['nth']) or 'no reason was given'}"
+    yield f"  asked by  {ban['origin']}"
+    for line in record["evidence"]:
+        yield f"  {clock(line['time'])}  {line['message']}"
+        yield f"    (failregex {line['pattern']}; {line['position']})"
+
+
+def event_line(event: dict[str, Any]) -> str:
+    """One line of `watch`."""
+    kind, who, text = event["event"], event.get("address") or "", event["text"]
+    told = {
+        "ban": lambda: f"banned {who} {length({'since': event['time'], 'until': event.get('until')})}"
+        + in_brackets(because(text, event.get("nth"))),
+        "unban": lambda: f"unbanned {who}{in_brackets(text)}",
+        "failure": lambda: f"failure of {who}: {text}",
+    }.get(kind, lambda: " ".join(part for part in (f"{kind}:", who, text) if part))()
+    jail = event.get("jail")
+    return f"{clock(event['time'])}  {f'{jail}: ' if jail else ''}{told}"

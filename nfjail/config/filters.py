@@ -1,0 +1,161 @@
+"""Filters: their modes put together, and their patterns compiled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from nfjail.config.names import filter_trouble
+from nfjail.config.problem import Node, Problems
+from nfjail.config.settings import FILTER, MODE
+from nfjail.config.tables import inner_table, named_tables, read_values
+from nfjail.config.toml import brief
+from nfjail.config.types import FilterConfig, Mode
+from nfjail.core.filter import Filter, PatternError
+
+NORMAL = "normal"  # every filter has this mode, if only with the patterns that belong to all
+
+# In fail2ban's patterns these stand for something; here they would be matched letter by letter, and so never match.
+_FOREIGN = re.compile(r"%\(\w+\)s|(?<!\(\?P)<(?:CIDR|DNS|SUBNET|SKIPLINES|__\w+)>")
+
+
+class Source(NamedTuple):
+    """A pattern, and where it was written."""
+
+    text: str
+    file: str
+    key: str
+
+
+class Patterns(NamedTuple):
+    """What a filter looks for."""
+
+    failregex: tuple[Source, ...] = ()
+    ignoreregex: tuple[Source, ...] = ()
+
+    def then(self, more: Patterns) -> Patterns:
+        """These, then more, each text once."""
+        return Patterns(*(_once((*old, *new)) for old, new in zip(self, more, strict=True)))
+
+
+class ReadFilter(NamedTuple):
+    """A filter as it was written, and what it looks for in each of its modes."""
+
+    table: Node
+    config: FilterConfig
+    modes: Mapping[str, Patterns]
+
+
+def _once(sources: Iterable[Source]) -> tuple[Source, ...]:
+    by_text: dict[str, Source] = {}
+    for source in sources:
+        by_text.setdefault(source.text, source)
+    return tuple(by_text.values())
+
+
+def patterns_of(table: Node, failregex: Sequence[str], ignoreregex: Sequence[str]) -> Patterns:
+    """The patterns written in a table, whose parsed values are given, with their places."""
+
+    def sources(key: str, texts: Sequence[str]) -> tuple[Source, ...]:
+        node = table.value.get(key, table)
+        return tuple(Source(text, node.file, f"{node.key}[{i}]") for i, text in enumerate(texts))
+
+    return Patterns(sources("failregex", failregex), sources("ignoreregex", ignoreregex))
+
+
+def read_filters(root: Node, problems: Problems) -> dict[str, ReadFilter]:
+    """All filters, by name."""
+    tables = named_tables(inner_table(root, "filter", problems), filter_trouble, problems)
+    return {name: _read_filter(name, node, problems) for name, node in tables}
+
+
+def _read_filter(name: str, table: Node, problems: Problems) -> ReadFilter:
+    values = read_values(table, FILTER, problems)
+    modes: dict[str, Mode] = {}
+    own: dict[str, Patterns] = {NORMAL: Patterns()}
+    mode_tables = inner_table(table, "mode", problems)
+    for mode, node in named_tables(mode_tables, filter_trouble, problems):
+        modes[mode] = Mode(name=mode, **read_values(node, MODE, problems))
+        own[mode] = patterns_of(node, modes[mode].failregex, modes[mode].ignoreregex)
+    config = FilterConfig(name=name, modes=tuple(modes.values()), **values)
+    base = patterns_of(table, config.failregex, config.ignoreregex)
+    together = {}
+    for mode in own:
+        together[mode] = base
+        for included in _order(mode, modes, mode_tables, problems):
+            together[mode] = together[mode].then(own[included])
+    return ReadFilter(table, config, together)
+
+
+def _order(mode: str, modes: Mapping[str, Mode], tables: Node, problems: Problems) -> list[str]:
+    """The modes whose patterns mode has, in order, itself the last."""
+    order: list[str] = []
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        if name in trail:
+            _note_cycle(trail[trail.index(name) :], tables, problems)
+        elif name in modes and name not in order:
+            for included in modes[name].include:
+                if included not in modes and included != NORMAL:
+                    what = f"{brief(included)} is no mode of this filter"
+                    problems.at(tables.value[name].value["include"], what, f"write one of {', '.join(modes)}")
+                else:
+                    visit(included, (*trail, name))
+        if name not in order and name not in trail:
+            order.append(name)
+
+    visit(mode, ())
+    return order
+
+
+def _note_cycle(cycle: Sequence[str], tables: Node, problems: Problems) -> None:
+    first = cycle.index(min(cycle))  # the same cycle is met from each of its modes
+    cycle = [*cycle[first:], *cycle[:first], cycle[first]]
+    include = tables.value[cycle[0]].value["include"]
+    problems.at(include, f"the modes include each other: {' -> '.join(cycle)}", "take one of them out of include")
+
+
+def compile_filter(name: str, patterns: Patterns, identifier: Sequence[str], problems: Problems) -> Filter:
+    """The filter; notes every pattern that cannot be used, and then returns one that finds nothing."""
+    before = len(problems)
+    for source in (*patterns.failregex, *patterns.ignoreregex):
+        for tag in _FOREIGN.findall(source.text):
+            _note(source, f"{tag} has no meaning here", _foreign_advice(tag), problems)
+    try:
+        failregex, ignoreregex = ([source.text for source in sources] for sources in patterns)
+        compiled = Filter(name, failregex, ignoreregex, identifier)
+    except PatternError:
+        _note_errors(name, patterns, problems)
+    else:
+        if len(problems) == before:
+            return compiled
+    return Filter(name, ())
+
+
+def _note_errors(name: str, patterns: Patterns, problems: Problems) -> None:
+    """Filter stops at the first pattern that is wrong: here each is tried by itself."""
+    for source in (*patterns.failregex, *patterns.ignoreregex):
+        is_failregex = source in patterns.failregex
+        try:
+            Filter(name, [source.text] if is_failregex else [], [] if is_failregex else [source.text])
+        except PatternError as error:
+            _note(source, f"the pattern {brief(source.text)} cannot be used: {error.what}", _advice(error), problems)
+
+
+def _note(source: Source, what: str, hint: str, problems: Problems) -> None:
+    problems.add(source.file, source.key, what, hint)
+
+
+def _foreign_advice(tag: str) -> str:
+    if "prefix" in tag:
+        return "remove it: patterns begin where the message begins, behind time, host and service"
+    return "write what it stands for: tags are <HOST>, <ADDR>, <IP4>, <IP6>, and <F-NAME>...</F-NAME> to keep a text"
+
+
+def _advice(error: PatternError) -> str:
+    if "<HOST>" in error.what:
+        return "put <HOST> where the address stands"
+    if "empty message" in error.what:
+        return "begin it with ^ and some text of the message"
+    return "see the syntax of regular expressions: https://docs.python.org/3/library/re.html"

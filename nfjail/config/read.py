@@ -1,0 +1,124 @@
+"""Reads the drop-in folders and merges their TOML files key by key; remembers for each value where it was written."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from nfjail.config import advice
+from nfjail.config.problem import Node, Problems
+from nfjail.config.toml import joined
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ETC = "/etc/nfjail"
+RUNTIME = "/run/nfjail/conf.d"
+_INSTALLED = "/usr/share/nfjail/conf.d"
+_DEEPEST = 16  # tables and lists in each other; filter.NAME.mode.MODE.failregex, the deepest with a meaning, has 6
+_PLACE = re.compile(r" \(at (line (\d+), column \d+|end of document)\)$")
+
+
+def vendor_folder() -> str:
+    """The conf.d that comes with nfjail: beside the package in a checkout, else where distributions install it."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    tree = os.path.join(os.path.dirname(package), "conf.d")
+    return tree if os.path.isfile(os.path.join(tree, "00-nfjail.toml")) else _INSTALLED
+
+
+def read(folders: Sequence[str], problems: Problems) -> Node:
+    """All *.toml files of the folders, in order and by name, as one table; later values replace earlier ones."""
+    root = Node({}, "", "")
+    for folder in folders:
+        for name in _names(folder, problems):
+            root = merge(root, _read_file(os.path.join(folder, name), problems))
+    return root
+
+
+def find_local(config_dir: str | None, problems: Problems) -> str:
+    """The administrator's conf.d in config_dir; notes it when a folder that was asked for is not as it must be."""
+    folder = ETC if config_dir is None else config_dir
+    conf_d = os.path.join(folder, "conf.d")
+    if config_dir is not None and not os.path.isdir(folder):
+        problems.add(folder, "", "there is no such folder", "make it, or give another one with --config DIR")
+    elif not os.path.isdir(conf_d):
+        for name in _names(folder, problems):
+            file = os.path.join(folder, name)
+            problems.add(file, "", "files are read only from the folder conf.d", f"move it to {conf_d}/{name}")
+    return conf_d
+
+
+def _names(folder: str, problems: Problems) -> list[str]:
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        problems.add(folder, "", f"the folder cannot be read: {error.strerror}", "check its mode and owner")
+        return []
+    return sorted(name for name in names if name.endswith(".toml") and not name.startswith("."))
+
+
+def _read_file(file: str, problems: Problems) -> Node:
+    """One file as a table; an empty one after trouble."""
+    empty = Node({}, file, "")
+    text = ""
+    try:
+        if not os.path.isfile(file):
+            problems.add(file, "", "it is not a file", "remove it, or mend the link")
+            return empty
+        with open(file, "rb") as stream:
+            text = stream.read().decode("utf-8-sig")  # an editor's byte order mark is no mistake
+        table = tomllib.loads(text)
+        _check_sane(table, _DEEPEST)
+        return _tree(table, file, ())
+    except OSError as error:
+        problems.add(file, "", f"it cannot be read: {error.strerror}", "check its mode and owner")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        problems.add(file, f"line {line}", "it is not valid UTF-8", "save it as UTF-8")
+    except RecursionError:
+        problems.add(file, "", "its tables or lists are nested too deeply", "see 00-nfjail.toml for what there is")
+    except ValueError as error:  # TOMLDecodeError is one; a number of thousands of digits raises a bare one
+        what = str(error)
+        place = _PLACE.search(what)
+        number = int(place[2] or 0) if place else 0
+        line_text = text.splitlines()[number - 1] if 0 < number <= len(text.splitlines()) else ""
+        what = what[: place.start()] if place else what
+        problems.add(file, place[1] if place else "", f"no valid TOML: {what}", advice.for_syntax(what, line_text))
+    return empty
+
+
+def _check_sane(value: Any, left: int) -> None:
+    """Raises RecursionError for what is nested so deeply that it could exhaust the stack later on."""
+    if left == 0:
+        raise RecursionError
+    if isinstance(value, int) and abs(value) >= 2**63:  # TOML's own limit; Python cannot even print some larger ones
+        raise ValueError("A number does not fit into 64 bits")
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_sane(item, left - 1)
+
+
+def _tree(value: Any, file: str, keys: tuple[str, ...]) -> Node:
+    if keys and keys[-1] == "increment" and isinstance(value, bool):
+        # The short form of a table, made long here, so that tables of other files are merged and not replaced.
+        value = {"enabled": value}
+    if isinstance(value, dict):
+        value = {key: _tree(child, file, (*keys, key)) for key, child in value.items()}
+    return Node(value, file, joined(*keys))
+
+
+def merge(old: Node, new: Node) -> Node:
+    """new over old: tables key by key, everything else replaced."""
+    if not (isinstance(old.value, dict) and isinstance(new.value, dict)):
+        return new
+    table = dict(old.value)
+    for key, child in new.value.items():
+        table[key] = merge(table[key], child) if key in table else child
+    return Node(table, new.file, new.key)

@@ -1,0 +1,44 @@
+"""Whom nobody may ban: ignoreip, the machine's own addresses, and what was given with `ctl ignore add`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nfjail.core.model import Subject, masked, parse_subject
+
+#: never a sensible subject of a ban, whatever a log says: unspecified, loopback, multicast, broadcast
+NEVER = tuple(
+    parse_subject(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/128", "::1/128", "ff00::/8")
+)
+
+
+class IgnoreList:
+    """Addresses and networks, asked with one lookup for each prefix length in use."""
+
+    def __init__(self, subjects: Iterable[Subject]) -> None:
+        self.subjects = tuple(dict.fromkeys((*NEVER, *subjects)))
+        self._nets: dict[int, dict[int, set[bytes]]] = {4: {}, 6: {}}
+        for family, packed, prefixlen in self.subjects:
+            self._nets[family].setdefault(prefixlen, set()).add(packed)
+        self._inside: dict[tuple[int, int], frozenset[bytes]] = {}
+
+    def covers(self, subject: Subject) -> bool:
+        """Whether all of subject is ignored."""
+        family, packed, prefixlen = subject
+        return any(
+            length <= prefixlen and masked(packed, length) in nets for length, nets in self._nets[family].items()
+        )
+
+    def touches(self, subject: Subject) -> bool:
+        """Whether some ignored address lies in subject: then banning it would hit a bystander."""
+        if self.covers(subject):
+            return True
+        key = subject.family, subject.prefixlen
+        if key not in self._inside:
+            self._inside[key] = frozenset(
+                masked(packed, subject.prefixlen)
+                for length, nets in self._nets[subject.family].items()
+                if length > subject.prefixlen
+                for packed in nets
+            )
+        return subject.packed in self._inside[key]

@@ -1,0 +1,111 @@
+"""Which jail hears of which entry: by file for lines, by trusted fields for the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from nfjail.core.filter import Match
+from nfjail.core.jail import Jail
+from nfjail.core.model import Entry, Failure
+from nfjail.core.syslog import Stamps, parse_head
+
+_CLOCKS_DIFFER = 60.0  # seconds by which a line may be older than the file's last end, or newer than now
+
+
+class Sighting(NamedTuple):
+    """A failure, and the jail whose filter recognised it."""
+
+    jail: Jail
+    failure: Failure
+
+
+def sift_lines(
+    lines: Iterable[str], jail: Jail, stamps: Stamps, path: str, not_before: float, now: float
+) -> list[Sighting]:
+    """The failures of one jail among syslog lines of a file.
+
+    A line cannot be from the future, nor older than when the file was last seen read to its end (not_before): such
+    times come from a wrong time zone or clock, and are taken as now, because the line has just been written.
+    """
+    probe, harvest = jail.rules.filter.probe, jail.rules.filter.harvest
+    identifiers = jail.rules.filter.identifier
+    sightings = []
+    for line in lines:
+        colon = line.find(": ")
+        found = probe(line, colon + 2)
+        if found is None:
+            continue
+        head = parse_head(line[:colon], stamps)
+        if head is None or (identifiers and head.identifier not in identifiers):
+            continue
+        match = harvest(found)
+        subject = None if match is None else jail.subject_of(match.host)
+        if match is None or subject is None:
+            continue
+        time = head.time
+        if time > now or time < not_before - _CLOCKS_DIFFER:
+            time = now
+        sightings.append(Sighting(jail, Failure(time, subject, line, path, match.pattern, match.fields)))
+    return sightings
+
+
+Get = Callable[[str], str]
+
+
+class JournalRoute:
+    """Sorts journal entries to jails: first the message, since most end there, then whether the writer is trusted."""
+
+    def __init__(self, jails: Sequence[Jail]) -> None:
+        self.jails = tuple(jails)
+        # One jail, or several with the same identifiers: the journal's index has seen to these already.
+        self._same_identifiers = len({jail.rules.filter.identifier for jail in jails}) == 1
+
+    def terms(self) -> list[list[tuple[str, str]]]:
+        """OR of ANDs of (field, value) by which the journal's own index skips what concerns no jail.
+
+        Coarse: identifiers where a filter names them (one field, so the index is quick), else the journalmatch.
+        """
+        identifiers: dict[str, None] = {}
+        groups: list[list[tuple[str, str]]] = []
+        for jail in self.jails:
+            if jail.rules.filter.identifier:
+                identifiers.update(dict.fromkeys(sorted(jail.rules.filter.identifier)))
+            else:
+                groups.extend(list(group) for group in jail.rules.journalmatch)
+        if identifiers:
+            groups.insert(0, [("SYSLOG_IDENTIFIER", identifier) for identifier in identifiers])
+        return groups
+
+    def sift(self, message: str, get: Get) -> list[tuple[Jail, Match]]:
+        """The jails that recognise message and trust its writer; get(field) fetches a field of the entry ("": none)."""
+        hits = []
+        for jail in self.jails:
+            found = jail.rules.filter.probe(message, 0)
+            if found is not None and self._trusts(jail, get):
+                match = jail.rules.filter.harvest(found)
+                if match is not None:
+                    hits.append((jail, match))
+        return hits
+
+    def _trusts(self, jail: Jail, get: Get) -> bool:
+        """Whether journald itself says that the writer is the jail's service (promise 4: nobody bans a bystander)."""
+        for group in jail.rules.journalmatch:
+            for field, value in group:
+                if get(field) != value:
+                    break
+            else:
+                identifiers = jail.rules.filter.identifier
+                return self._same_identifiers or not identifiers or get("SYSLOG_IDENTIFIER") in identifiers
+        return False
+
+
+def sight_entry(entry: Entry, hits: Iterable[tuple[Jail, Match]], now: float) -> list[Sighting]:
+    """The failures that the jails make of one journal entry."""
+    sightings = []
+    for jail, (pattern, host, fields) in hits:
+        subject = jail.subject_of(host)
+        if subject is not None:
+            time = entry.time if entry.time < now else now
+            sightings.append(Sighting(jail, Failure(time, subject, entry.message, entry.position, pattern, fields)))
+    return sightings

@@ -1,0 +1,243 @@
+"""The daemon: the only event loop, and the only one to ask the clock. It puts parts together and decides nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import selectors
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from nfjail.assembly import settings_of
+from nfjail.config import Config, load
+from nfjail.control import Control
+from nfjail.core.model import Ban, Decision
+from nfjail.desk import Answers
+from nfjail.engine import Counted, Engine
+from nfjail.errors import NfjailError
+from nfjail.exempt import Exempt
+from nfjail.firewall.choice import Firewalls
+from nfjail.guard import Guard
+from nfjail.intake import Reading
+from nfjail.log import set_up_log
+from nfjail.notify import notify, watchdog_interval
+from nfjail.regime import Regime
+from nfjail.store import Store
+from nfjail.tell import ban_event, ban_sentence, failure_event, failure_sentence
+
+log = logging.getLogger("nfjail")
+
+_SAVE_AFTER = 10.0  # seconds that a position may be behind while nothing is banned: that much would be read again
+_RETRY_AFTER = 5.0  # seconds until a store or firewall in trouble is tried again
+_PURGE_EVERY = 3600.0  # seconds between two looks for old history; only while there is work anyway
+
+
+class Options(NamedTuple):
+    """What `nfjail run` was called with."""
+
+    config: str | None
+    state: str
+    runtime: str
+    verbose: bool
+
+
+def run(options: Options) -> int:
+    """Runs until told to stop by SIGTERM or SIGINT. Raises NfjailError when it cannot start."""
+    set_up_log(sys.stderr, options.verbose)
+    config = load(options.config)
+    with contextlib.ExitStack() as stack:
+        Daemon(options, config, stack).loop()
+    return 0
+
+
+class Daemon:
+    """Everything that runs. Its public names are what the control socket's desk asks for."""
+
+    def __init__(self, options: Options, config: Config, stack: contextlib.ExitStack) -> None:
+        now = time.time()
+        self.options = options
+        self.started = now
+        self._stopping = self._reload_wanted = False
+        self._saved_at = self._retried_at = self._purged_at = self._alive_at = now
+        self._watchdog = watchdog_interval()
+        self._selector = selectors.DefaultSelector()
+        self._intake_fds: list[int] = []
+        self._catch_signals()
+        self.store = _open_store(options.state, now)
+        stack.callback(self.store.close)
+        self.firewalls = Firewalls(settings_of(config))
+        self.engine = Engine(self.store, self.firewalls, random.random)
+        self.exempt = Exempt(self.store, self._selector)
+        stack.callback(self.exempt.close)
+        self._guard = Guard(config.table, self._selector)
+        stack.callback(self._guard.close)
+        self.control = Control(options.runtime, Answers(self), self._selector)
+        stack.callback(self.control.close)
+        self._regime = Regime(config, self.engine, self.store, self.firewalls, self.exempt)
+        self._regime.start(now)
+        stack.callback(self._regime.close)
+        stack.callback(lambda: self.engine.save(time.time()))
+        self._watch_intake()
+        notify("READY=1", f"STATUS={self._status_line()}")
+
+    @property
+    def sources(self) -> Mapping[str, list[str]]:
+        """What each jail watches, for people."""
+        return self._regime.intake.sources
+
+    def _status_line(self) -> str:
+        banned = sum(len(jail.banned) for jail in self.engine.jails.values())
+        return f"{len(self.sources)} jails, {banned} addresses banned"
+
+    def _watch_intake(self) -> None:
+        """Follows the descriptors of the sources, which change when these are opened anew."""
+        for number in self._intake_fds:
+            with contextlib.suppress(KeyError, ValueError, OSError):  # closed ones leave epoll by themselves
+                self._selector.unregister(number)
+        self._intake_fds = self._regime.intake.filenos()
+        for number in self._intake_fds:
+            # Readable or not, _turn() reads all sources: they also have something after a while, unasked.
+            self._selector.register(number, selectors.EVENT_READ, lambda _mask, _now: None)
+
+    def _catch_signals(self) -> None:
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        self._selector.register(wake_read, selectors.EVENT_READ, lambda _mask, _now: os.read(wake_read, 4096))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._want_reload)
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def _want_reload(self, *_: object) -> None:
+        self._reload_wanted = True
+
+    # The loop
+
+    def loop(self) -> None:
+        """Until stopped: wait, then do all that is due."""
+        while not self._stopping:
+            ready = self._selector.select(self._timeout())
+            now = time.time()
+            try:
+                for key, mask in ready:
+                    key.data(mask, now)
+                self._turn(now)
+            except NfjailError as error:
+                log.error("%s", error)
+            except Exception:
+                log.exception("a bug in nfjail; please report it. Going on")
+                time.sleep(0.1)  # whatever it is, it must not become a busy loop
+        notify("STOPPING=1")
+
+    def _turn(self, now: float) -> None:
+        self._read(now)
+        ended = self.engine.expire(now)
+        if ended:
+            self.decide(ended, now)
+        if self.exempt.changed(now):
+            self._regime.ignore_anew(now)
+            self._free_ignored(now)
+        if self._guard.repair_due(now):
+            self.engine.sync(now)
+        if self._reload_wanted:
+            self._reload_wanted = False
+            with contextlib.suppress(NfjailError):  # it has been said
+                self.reload(now)
+        if self.engine.trouble and now - self._retried_at >= _RETRY_AFTER:
+            self._retried_at = now
+            self.engine.retry(now)
+        if self._watchdog and now - self._alive_at >= self._watchdog:
+            self._alive_at = now
+            notify("WATCHDOG=1", f"STATUS={self._status_line()}")
+
+    def _read(self, now: float) -> None:
+        intake = self._regime.intake
+        try:
+            with contextlib.closing(self._regime.read(now)) as readings:
+                for reading in readings:
+                    self._digest(reading, now)
+        finally:
+            if self._regime.intake is not intake:
+                self._watch_intake()
+
+    def _digest(self, reading: Reading, now: float) -> None:
+        source, position, replayed, sightings = reading
+        if position is not None and not replayed:
+            self.engine.positions[source] = position
+        counted, decisions = self.engine.digest(sightings, replayed)
+        if counted and (self.options.verbose or self.control.watched):
+            self._tell_failures(counted, now)
+        if decisions:
+            self.decide(decisions, now)
+        elif position is not None and now - self._saved_at >= _SAVE_AFTER:
+            self.engine.save(now)
+        else:
+            return
+        self._saved_at = now
+
+    def _timeout(self) -> float | None:
+        """Seconds until something is due; None: only when a descriptor says so."""
+        if self._regime.intake.more or self._reload_wanted or self._stopping:
+            return 0.0
+        now = time.time()
+        dues = [self.engine.next_end(), self.exempt.due(), self._guard.due()]
+        if self.engine.trouble:
+            dues.append(self._retried_at + _RETRY_AFTER)
+        if self._watchdog:
+            dues.append(self._alive_at + self._watchdog)
+        waits = [max(due - now, 0.0) for due in dues if due is not None]
+        intake = self._regime.intake.wait(now)
+        return min(waits if intake is None else [*waits, intake], default=None)
+
+    # What the loop and the desk have done
+
+    def decide(self, decisions: Sequence[Decision], now: float) -> None:
+        """Carries decisions out, and tells those who want to know."""
+        self.engine.carry_out(decisions, now)
+        for decision in decisions:
+            log.log(logging.WARNING if isinstance(decision, Ban) else logging.INFO, "%s", ban_sentence(decision))
+            self.control.publish(ban_event(decision), now)
+        if now - self._purged_at >= _PURGE_EVERY:
+            self._purged_at = now
+            with contextlib.suppress(NfjailError):  # a store in trouble says so when it has something to store
+                self.store.purge(now - self._regime.config.dbpurgeage)
+
+    def _tell_failures(self, counted: Sequence[Counted], now: float) -> None:
+        for one in counted:
+            log.info("%s", failure_sentence(one))
+            self.control.publish(failure_event(one), now)
+
+    def _free_ignored(self, now: float) -> None:
+        freed = self.engine.free_ignored(now)
+        if freed:
+            self.decide(freed, now)
+        self.engine.sync(now)
+
+    def reload(self, now: float) -> list[str]:
+        """Reads the configuration anew; returns the enabled jails. Raises NfjailError if it is not good: all stays."""
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            self._regime.reload(load(self.options.config), now)
+            self._watch_intake()
+            self._free_ignored(now)
+        except NfjailError as error:
+            log.error("not reloaded, everything stays as it was: %s", error)
+            raise
+        finally:
+            notify("READY=1", f"STATUS={self._status_line()}")
+        return sorted(self.sources)
+
+
+def _open_store(state: str, now: float) -> Store:
+    try:
+        os.makedirs(state, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise NfjailError(f"{state}: {error.strerror}", "give another folder with --state, or run as root") from None
+    return Store.open(os.path.join(state, "nfjail.db"), now)

@@ -1,0 +1,227 @@
+"""What happens between a failure and its ban: counting, deciding, storing, and telling the firewall; in this order.
+
+Decisions are finished before anything is done about them. They are stored, with the positions of the logs up to
+which they were decided, in one transaction, and only then carried out: whatever moment the machine dies in, the next
+start finds the same bans. No clock here: now is always given.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import heappop, heappush
+from typing import NamedTuple, Protocol
+
+from nfjail.core.duration import format_duration
+from nfjail.core.jail import FOREVER, Jail
+from nfjail.core.model import Ban, Decision, Failure, Origin, Subject, Unban
+from nfjail.core.route import Sighting
+from nfjail.errors import NfjailError
+from nfjail.store import StoreDamaged
+
+log = logging.getLogger("nfjail")
+
+
+class Store(Protocol):
+    """What should be: bans, their history, and how far the logs have been read."""
+
+    def commit(self, decisions: Sequence[Decision], positions: Mapping[str, str], now: float) -> None: ...
+    def count(self, jail: str | None, subject: Subject) -> int: ...
+    def replace(self, bans: Iterable[Ban], positions: Mapping[str, str], now: float) -> None: ...
+
+
+class Kernel(Protocol):
+    """What is: see nfjail.firewall.Firewall."""
+
+    def apply(self, decisions: Sequence[Decision], now: float) -> None: ...
+    def sync(self, bans: Iterable[Ban], now: float) -> None: ...
+
+
+class Counted(NamedTuple):
+    """A failure that counted, and how many there are now."""
+
+    jail: str
+    failure: Failure
+    failures: int
+    maxretry: int
+
+
+class Engine:
+    """The jails, and what follows from what they see. Trouble with store or kernel is kept in trouble, by room."""
+
+    def __init__(self, store: Store, kernel: Kernel, chance: Callable[[], float]) -> None:
+        self.jails: dict[str, Jail] = {}
+        self.store = store
+        self.kernel = kernel
+        self.positions: dict[str, str] = {}
+        self.trouble: dict[str, str] = {}  # "store" or "firewall": what is wrong
+        self._chance = chance
+        self._unsaved: list[Decision] = []
+        self._fresh: Counter[tuple[str, Subject]] = Counter()  # bans that the store does not count yet
+        self._ends: list[tuple[float, str, Subject]] = []  # a heap
+
+    def restore(self, bans: Iterable[Ban]) -> None:
+        """Takes over the bans that the store says are in force, before the first sync()."""
+        for ban in bans:
+            if ban.jail in self.jails:
+                self._hold(ban)
+
+    def replace_jails(self, jails: Mapping[str, Jail]) -> set[str]:
+        """New jails for the old ones; those of the same name keep bans and counters. Returns the others' names."""
+        new = set(jails) - set(self.jails)
+        for name in set(jails) - new:
+            jails[name].inherit(self.jails[name])
+        self.jails = dict(jails)
+        return new
+
+    def bans(self) -> Iterator[Ban]:
+        """All bans in force, as far as the kernel must know them."""
+        for jail in self.jails.values():
+            for subject, until in jail.banned.items():
+                yield Ban(jail.name, subject, 0.0, None if until == FOREVER else until)
+
+    def digest(self, sightings: Iterable[Sighting], replayed: bool) -> tuple[list[Counted], list[Decision]]:
+        """Counts failures and decides about bans. Replayed: failures that were decided about in an earlier life."""
+        counted: list[Counted] = []
+        decisions: list[Decision] = []
+        for jail, failure in sightings:
+            count = jail.see(failure)
+            if not count or replayed:
+                continue
+            maxretry = jail.rules.maxretry
+            counted.append(Counted(jail.rules.name, failure, count, maxretry))
+            if count >= maxretry:
+                decisions.extend(self._sentence(jail, failure.subject))
+        return counted, decisions
+
+    def _sentence(self, jail: Jail, subject: Subject) -> list[Decision]:
+        """The ban for the failures that jail's window holds of subject."""
+        evidence = jail.window.take(subject)
+        since = evidence[-1].time
+        span = format_duration(since - evidence[0].time)
+        failures = f"{len(evidence)} failure{'s' if len(evidence) > 1 else ''} in {span}"
+        policy = jail.rules.policy
+        earlier = self._earlier(jail.name, subject)
+        for_policy = self._earlier(None, subject) if policy.increment.overalljails else earlier
+        length = policy.length(for_policy, self._chance())
+        until = None if length is None else since + length
+        kept = evidence[-jail.rules.maxmatches :] if jail.rules.maxmatches else ()
+        ban = Ban(jail.name, subject, since, until, earlier + 1, "filter", failures, kept)
+        return self._impose(ban)
+
+    def _earlier(self, jail: str | None, subject: Subject) -> int:
+        fresh = self._fresh
+        unsaved = sum(fresh[name, subject] for name in self.jails) if jail is None else fresh[jail, subject]
+        return self.store.count(jail, subject) + unsaved
+
+    def _impose(self, ban: Ban) -> list[Decision]:
+        """Keeps the ban in mind; an earlier one of the same subject that is over by then is ended first."""
+        before: list[Decision] = []
+        old = self.jails[ban.jail].banned.get(ban.subject)
+        if old is not None and old <= ban.since:
+            before.append(Unban(ban.jail, ban.subject, old, "expired"))
+        self._hold(ban)
+        self._fresh[ban.jail, ban.subject] += 1
+        return [*before, ban]
+
+    def _hold(self, ban: Ban) -> None:
+        until = FOREVER if ban.until is None else ban.until
+        jail = self.jails[ban.jail]
+        jail.banned[ban.subject] = until
+        jail.total += 1
+        if until != FOREVER:
+            heappush(self._ends, (until, ban.jail, ban.subject))
+
+    def ban(
+        self, jail: str, subject: Subject, seconds: float | None, reason: str, now: float, origin: Origin = "ctl"
+    ) -> list[Decision]:
+        """The decision to ban by hand, for so many seconds (None: for ever)."""
+        until = None if seconds is None else now + seconds
+        nth = self._earlier(jail, subject) + 1
+        return self._impose(Ban(jail, subject, now, until, nth, origin, reason))
+
+    def unban(self, jail: str, subject: Subject, now: float, why: str) -> list[Decision]:
+        """The decision to end a ban before its time; none if there is no such ban."""
+        if subject not in self.jails[jail].banned:
+            return []
+        self.jails[jail].end(subject, now)
+        return [Unban(jail, subject, now, why)]
+
+    def free_ignored(self, now: float) -> list[Decision]:
+        """The ends of bans of those who are to be ignored by now."""
+        return [
+            decision
+            for jail in self.jails.values()
+            for subject in [banned for banned in jail.banned if jail.ignore.covers(banned)]
+            for decision in self.unban(jail.name, subject, now, "ignored now")
+        ]
+
+    def expire(self, now: float) -> list[Decision]:
+        """The ends of all bans that are over by now."""
+        ended: list[Decision] = []
+        while self._ends and self._ends[0][0] <= now:
+            until, name, subject = heappop(self._ends)
+            jail = self.jails.get(name)
+            if jail and jail.banned.get(subject) == until:  # else it was changed since
+                jail.end(subject, until)
+                ended.append(Unban(name, subject, until, "expired"))
+        return ended
+
+    def next_end(self) -> float | None:
+        """When expire() will have something to do; None: never. (It may find that the ban was changed since.)"""
+        return self._ends[0][0] if self._ends else None
+
+    def carry_out(self, decisions: Sequence[Decision], now: float) -> None:
+        """Stores the decisions and has the kernel follow. Never raises for trouble with either: it is kept and said.
+
+        The kernel follows even when the store cannot: better a ban that a crash may forget than no ban.
+        """
+        self.save(now, decisions)
+        try:
+            self.kernel.apply(decisions, now)
+        except NfjailError as error:
+            log.warning("the firewall refused a change (%s): setting up everything anew", error)
+            self.sync(now)
+
+    def save(self, now: float, decisions: Sequence[Decision] = ()) -> None:
+        """Stores decisions, those that could not be stored before, and how far the logs have been read."""
+        self._unsaved.extend(decisions)
+        try:
+            self._commit(now)
+        except NfjailError as error:
+            if "store" not in self.trouble:
+                log.error("%s; bans still reach the kernel, and are stored as soon as possible", error)
+            self.trouble["store"] = str(error)
+            return
+        if self.trouble.pop("store", None):
+            log.warning("the store works again: caught up with %d decisions", len(self._unsaved))
+        self._unsaved.clear()
+        self._fresh.clear()
+
+    def _commit(self, now: float) -> None:
+        try:
+            self.store.commit(self._unsaved, self.positions, now)
+        except StoreDamaged as error:
+            log.error("%s; making a new store of the bans that are in force", error)
+            self.store.replace([ban._replace(since=now, reason="kept when the store broke") for ban in self.bans()],
+                               self.positions, now)  # fmt: skip
+
+    def sync(self, now: float) -> None:
+        """Makes the kernel hold exactly what should be. Trouble is kept in trouble, and said."""
+        try:
+            self.kernel.sync(self.bans(), now)
+        except NfjailError as error:
+            if self.trouble.get("firewall") != str(error):
+                log.error("the firewall cannot be set up, so nothing is kept out: %s", error)
+            self.trouble["firewall"] = str(error)
+            return
+        if self.trouble.pop("firewall", None):
+            log.warning("the firewall works again: all bans are in force")
+
+    def retry(self, now: float) -> None:
+        """Tries once more what is in trouble."""
+        if "store" in self.trouble:
+            self.save(now)
+        if "firewall" in self.trouble:
+            self.sync(now)

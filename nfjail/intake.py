@@ -1,0 +1,119 @@
+"""What comes in: the journal and the log files that the enabled jails want, sorted to the jails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from nfjail.assembly import longest_findtime, source_of
+from nfjail.config import Config
+from nfjail.core.filter import Match
+from nfjail.core.jail import Jail
+from nfjail.core.route import Get, JournalRoute, Sighting, sift_lines, sight_entry
+from nfjail.core.syslog import Stamps
+from nfjail.source.file import FileSource
+from nfjail.source.journal import JournalSource
+
+Hits = Sequence[tuple[Jail, Match]]
+
+
+class Reading(NamedTuple):
+    """Failures of one source, in its order, and where it then stands."""
+
+    source: str  # the key of the position in the store
+    position: str | None
+    replayed: bool
+    sightings: list[Sighting]
+
+
+class Intake:
+    """All sources of one configuration. lookback None: nothing is replayed, as after a reload."""
+
+    def __init__(
+        self, config: Config, jails: Mapping[str, Jail], positions: Mapping[str, str], now: float, *, replay: bool
+    ) -> None:
+        self._jails = jails
+        self._of: dict[str, list[str]] = {}  # what each jail watches, for people
+        lookback = longest_findtime(jails.values()) if replay else None
+        self._open_journal(config, positions, now, lookback)
+        self._open_files(config, positions, now, lookback)
+
+    def _open_journal(self, config: Config, positions: Mapping[str, str], now: float, lookback: float | None) -> None:
+        wanted = [jail for jail in config.enabled if source_of(jail) == "journal"]
+        self._journal_key = f"journal:{config.journal_path}" if config.journal_path else "journal"
+        self._of |= {jail.name: [self._journal_key.replace(":", " ", 1)] for jail in wanted}
+        self._route = JournalRoute([self._jails[jail.name] for jail in wanted])
+        self._journal: JournalSource[Hits] | None = None
+        if wanted:
+            position = positions.get(self._journal_key)
+            self._journal = JournalSource(
+                config.journal_path, self._route.terms(), self._sift, position, now, lookback
+            )
+
+    def _open_files(self, config: Config, positions: Mapping[str, str], now: float, lookback: float | None) -> None:
+        wanted = [jail for jail in config.enabled if source_of(jail) == "file"]
+        self._of |= {jail.name: list(jail.logpath) for jail in wanted}
+        self._logpaths = {jail.name: jail.logpath for jail in wanted}
+        self._by_path: dict[str, list[str]] = {}
+        self._files: FileSource | None = None
+        globs = list(dict.fromkeys(path for jail in wanted for path in jail.logpath))
+        if globs:
+            since = now if lookback is None else now - lookback
+            self._files = FileSource(globs, positions=positions, since=since, now=now)
+
+    def _sift(self, message: str, get: Get) -> Hits:
+        return self._route.sift(message, get)
+
+    @property
+    def sources(self) -> Mapping[str, list[str]]:
+        """What each jail watches, for people."""
+        return self._of
+
+    def filenos(self) -> list[int]:
+        """Descriptors that become readable when there may be something to read."""
+        numbers = [source.fileno() for source in (self._journal, self._files) if source]
+        return [number for number in numbers if number >= 0]
+
+    @property
+    def more(self) -> bool:
+        """Whether there is more to be read at once."""
+        return any(source.more for source in (self._journal, self._files) if source)
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until a source wants to be read without having become readable; None: not at all."""
+        waits = [source.wait(now) for source in (self._journal, self._files) if source]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def read(self, now: float) -> Iterator[Reading]:
+        """What is new, in pieces of bounded size."""
+        if self._journal:
+            batch = self._journal.read(now)
+            sightings = [one for entry, hits in batch.found for one in sight_entry(entry, hits, now)]
+            yield Reading(self._journal_key, batch.position, batch.replayed, sightings)
+        if self._files:
+            stamps = Stamps(now)
+            for lines in self._files.read(now):
+                sightings = []
+                for name in self._names_for(lines.path):
+                    jail = self._jails[name]
+                    sightings += sift_lines(lines.lines, jail, stamps, lines.path, lines.not_before, now)
+                yield Reading(lines.path, lines.position, lines.replayed, sightings)
+
+    def _names_for(self, path: str) -> list[str]:
+        """The jails that watch this file."""
+        if path not in self._by_path:
+            self._by_path[path] = [
+                name for name, globs in self._logpaths.items() if any(_fits(path, glob) for glob in globs)
+            ]
+        return self._by_path[path]
+
+    def close(self) -> None:
+        for source in (self._journal, self._files):
+            if source:
+                source.close()
+
+
+def _fits(path: str, glob: str) -> bool:
+    """As glob(7): a star stays within one folder."""
+    return path == glob or (path.count("/") == glob.count("/") and fnmatchcase(path, glob))

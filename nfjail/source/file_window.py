@@ -1,0 +1,100 @@
+"""Where in the generations of a log the lines of the last few minutes begin, found by going back from the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from nfjail.core.syslog import Stamps, parse_head
+from nfjail.source.file_lines import LogFile
+
+_BLOCK = 262_144
+_HEAD = 512  # bytes of a line in which its head must lie
+_UNDATED = 4 << 20  # a log with no time in so many bytes has none that we can read: do not search gigabytes for one
+
+Lines = list[tuple[int, bytes]]  # offset and beginning of each
+
+
+class Start(NamedTuple):
+    """A place in one of the files: lines from offset on are wanted."""
+
+    file: int
+    offset: int
+
+
+def window(files: Sequence[LogFile], ends: Mapping[int, int], since: float, stamps: Stamps) -> list[Start]:
+    """Where reading must start, oldest file first, to see every line since then (seconds since the epoch) that lies
+    before the files' ends (offsets by index; missing: 0). Older files are left out, the last one never is.
+
+    A line without a time belongs to the line before it. A file without times is taken to hold no wanted line.
+    """
+    starts: list[Start] = []
+    for index in range(len(files) - 1, -1, -1):
+        if starts and files[index].mtime < since * 1e9:
+            break
+        offset, reached = _begin(files[index].fd, ends.get(index, 0), since, stamps)
+        starts.append(Start(index, offset))
+        if reached:
+            break
+    return starts[::-1]
+
+
+def last_time(files: Sequence[LogFile], ends: Mapping[int, int], stamps: Stamps) -> float | None:
+    """The time of the last line before the ends that has one."""
+    for index in range(len(files) - 1, -1, -1):
+        end = ends.get(index, 0)
+        for lines in _blocks_back(files[index].fd, end):
+            for _, time in _dated(reversed(lines), stamps):
+                return time
+            if end - lines[0][0] > _UNDATED:
+                return None
+    return None
+
+
+def _begin(fd: int, end: int, since: float, stamps: Stamps) -> tuple[int, bool]:
+    """The offset of the first wanted line before end, and whether a line before it shows that it is the first."""
+    wanted = unended = None
+    start = end
+    for lines in _blocks_back(fd, end):
+        start = lines[0][0]
+        if unended is None:
+            unended = lines[-1][0]
+        first = next(_dated(lines, stamps), None)
+        if first and first[1] < since:
+            for offset, time in _dated(reversed(lines), stamps):
+                if time < since:
+                    break
+                wanted = offset
+            return (unended if wanted is None else wanted), True
+        if first:
+            wanted = first[0]
+        elif wanted is None and end - start > _UNDATED:
+            return unended, True
+    if wanted is None and end and unended is not None:
+        return unended, True
+    return 0, False
+
+
+def _dated(lines: Iterable[tuple[int, bytes]], stamps: Stamps) -> Iterator[tuple[int, float]]:
+    for offset, line in lines:
+        before, colon, _ = line.partition(b"\n")[0].partition(b": ")
+        head = parse_head(before.decode("utf-8", "replace"), stamps) if colon else None
+        if head:
+            yield offset, head.time
+
+
+def _blocks_back(fd: int, end: int) -> Iterator[Lines]:
+    """The lines before end, block by block backwards; the last line of the first block is unended, perhaps empty."""
+    while end > 0:
+        start = max(0, end - _BLOCK)
+        block = os.pread(fd, end - start, start)
+        lines: Lines = []
+        at = block.find(b"\n") + 1 if start else 0
+        while at or not (start or lines):
+            lines.append((start + at, block[at : at + _HEAD]))
+            at = block.find(b"\n", at) + 1
+        if lines:
+            yield lines
+        # The next block ends where this one's first line begins, so that no line's head is cut in two.
+        end = lines[0][0] if lines and lines[0][0] < end else start

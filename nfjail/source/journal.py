@@ -1,0 +1,246 @@
+"""The systemd journal as a source: one reader for all jails, its place kept by cursor.
+
+The rules of sd-journal that decide about lost entries, all seen on a real journald (see also sd_journal_get_fd(3)):
+fileno() comes before process(), or rotation is never noticed; seek first, add matches then; an entry can be read as
+soon as it is written, but journald wakes its readers only 250 to 500 ms later.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from nfjail.core.model import Entry
+from nfjail.errors import NfjailError
+
+log = logging.getLogger("nfjail")
+
+T = TypeVar("T")
+Get = Callable[[str], str]
+
+_QUICK = 0.002  # seconds between two looks right after an entry that concerned a jail
+_SLOW = 0.02  # and some while after it
+_ATTENTION = 10.0  # seconds after the last such entry until it waits for journald's own late wake-up again
+_PATIENCE = 1.0  # seconds between two looks where nothing tells that there is something new
+_LONGEST = 65536  # bytes of a field that are looked at
+
+
+class JournalError(NfjailError):
+    """The journal cannot be read."""
+
+
+class Place(NamedTuple):
+    """The last entry that was read: its cursor, and its time for when the cursor is gone."""
+
+    cursor: str
+    microseconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> Place | None:
+        """What str() gave; None for anything else."""
+        try:
+            found = json.loads(text)
+            return cls(str(found["cursor"]), int(found["time"]))
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    def __str__(self) -> str:
+        return json.dumps({"cursor": self.cursor, "time": self.microseconds})
+
+
+class EntryBatch(NamedTuple, Generic[T]):
+    """What one read() found: entries that sift() wanted, with what it said of each."""
+
+    found: list[tuple[Entry, T]]
+    looked: int  # entries read
+    position: str | None  # for the store; None: nothing was read
+    replayed: bool  # before the stored position: to be counted again, but nothing is decided
+
+
+def journal_exists() -> bool:
+    """Whether this machine keeps a journal that could be read."""
+    return any(os.path.isdir(folder) for folder in ("/run/log/journal", "/var/log/journal"))
+
+
+class JournalSource(Generic[T]):
+    """Reads new entries from the stored position on, and before that once more those of the last findtime.
+
+    path: a folder of journal files, None: the machine's own. terms: OR of ANDs of (field, value), see JournalRoute.
+    sift(message, get): what it wants with the entry, or something false. lookback: so many seconds before the stored
+    position are replayed, and without one the last so many seconds are new; None: neither, reading just goes on.
+    """
+
+    def __init__(
+        self,
+        path: str | None,
+        terms: Sequence[Sequence[tuple[str, str]]],
+        sift: Callable[[str, Get], T],
+        position: str | None,
+        now: float,
+        lookback: float | None,
+    ) -> None:
+        self._sift = sift
+        self._path = path
+        self._terms = terms
+        self._reader: Any = None
+        self._attentive_since = float("-inf")
+        self.more = True
+        self._open()
+        self._start(Place.parse(position) if position else None, now, lookback)
+
+    def _open(self) -> None:
+        try:
+            from systemd._reader import LOCAL_ONLY, _Reader
+        except ImportError:
+            raise JournalError("the systemd journal cannot be read", "install python3-systemd") from None
+        try:
+            self._reader = _Reader(flags=0, path=self._path) if self._path else _Reader(flags=LOCAL_ONLY)
+        except OSError as error:
+            where = self._path or "the journal"
+            raise JournalError(f"{where} cannot be opened: {error.strerror}", _permission_advice(error)) from None
+        self._reader.data_threshold = _LONGEST
+        self._fd: int = self._reader.fileno()
+
+    def _start(self, saved: Place | None, now: float, lookback: float | None) -> None:
+        """Goes to where reading begins; the entries up to self._replay_until are then replayed."""
+        self._place = saved
+        self._replay_until = saved
+        if saved and not self._has(saved.cursor):
+            log.warning("the journal no longer has the entry that was read last: going on by its time instead")
+            self._replay_until = Place("", saved.microseconds)
+        if saved and lookback is None:
+            self._match()
+            self._stand_behind(self._replay_until or saved)
+            self._replay_until = None
+            return
+        begin = saved.microseconds / 1e6 if saved else now
+        self._reader.seek_realtime(max(0, int((begin - (lookback or 0.0)) * 1e6)))
+        self._match()
+
+    def _match(self) -> None:
+        for number, group in enumerate(self._terms):
+            if number:
+                self._reader.add_disjunction()
+            for field, value in group:
+                self._reader.add_match(f"{field}={value}")
+
+    def _has(self, cursor: str) -> bool:
+        try:
+            self._reader.seek_cursor(cursor)
+            return bool(self._reader._next() and self._reader.test_cursor(cursor))
+        except (OSError, ValueError):
+            return False
+
+    def fileno(self) -> int:
+        """Readable when journald says that something has happened (a quarter of a second late)."""
+        return self._fd
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until it wants to be read without being woken; None: not at all."""
+        if self._reader is None or not self._reader.reliable_fd():
+            return _PATIENCE
+        quiet = now - self._attentive_since
+        if not 0 <= quiet < _ATTENTION:
+            return None
+        return min(max(quiet / 50, _QUICK), _SLOW)
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+    def read(self, now: float, limit: int = 4096) -> EntryBatch[T]:
+        """Up to limit entries. more tells afterwards whether there are others at once."""
+        if self._reader is None and not self._open_again():
+            return EntryBatch([], 0, None, False)
+        self._reader.process()
+        replayed = self._replay_until is not None
+        found: list[tuple[Entry, T]] = []
+        count = 0
+        self.more = False
+        try:
+            while self._next(replayed):
+                count += 1
+                self._look(found)
+                if count >= limit:
+                    self.more = True
+                    break
+            if replayed and not self.more:
+                self.more = True  # the replay is over, what is new comes with the next call
+        except OSError as error:
+            self._recover(error)
+        if not count:
+            return EntryBatch(found, 0, None, replayed)
+        self._attentive_since = now
+        if not replayed:
+            self._place = Place(self._reader._get_cursor(), self._reader._get_realtime())
+        return EntryBatch(found, count, str(self._place), replayed)
+
+    def _next(self, replayed: bool) -> bool:
+        """Goes to the next entry; while replaying, False after the stored one."""
+        until = self._replay_until
+        if not replayed or until is None:
+            return not replayed and bool(self._reader._next())
+        if not self._reader._next() or self._reader._get_realtime() > until.microseconds:
+            self._replay_until = None
+            self._stand_behind(until)
+            return False
+        there = until.cursor and self._reader._get_realtime() == until.microseconds
+        if there and self._reader.test_cursor(until.cursor):
+            self._replay_until = None  # and standing right there
+        return True
+
+    def _stand_behind(self, place: Place) -> None:
+        """The next entry is the first one after place."""
+        if not place.cursor:
+            self._reader.seek_realtime(place.microseconds + 1)
+            return
+        self._reader.seek_cursor(place.cursor)
+        if self._reader._next() and not self._reader.test_cursor(place.cursor):
+            self._reader.seek_cursor(place.cursor)  # it is none of ours any more, and that was the first one after it
+
+    def _look(self, found: list[tuple[Entry, T]]) -> None:
+        get = self._get
+        try:
+            message = get("MESSAGE")
+            hits = self._sift(message, get)
+            if hits:
+                time = self._reader._get_realtime() / 1e6
+                found.append((Entry(time, message, "", self._reader._get_cursor(), {}), hits))
+        except OSError as error:
+            log.warning("an entry of the journal cannot be read: %s", error.strerror)
+
+    def _get(self, field: str) -> str:
+        try:
+            value: bytes = self._reader._get(field)[:_LONGEST]  # data_threshold holds for compressed ones only
+        except KeyError:
+            return ""
+        return value.decode("utf-8", "replace")
+
+    def _recover(self, error: OSError) -> None:
+        """A file that vanished or broke under the reader."""
+        log.warning("the journal could not be read further (%s): opening it again", error.strerror)
+        self._reader.close()
+        self._reader = None
+        self._open_again()
+
+    def _open_again(self) -> bool:
+        """Goes on behind the last entry that was read; False if that is not possible now."""
+        try:
+            self._open()
+        except JournalError as error:
+            log.error("%s; trying again", error)
+            return False
+        known = self._place and self._has(self._place.cursor)
+        self._match()
+        if self._place:
+            self._stand_behind(self._place if known else Place("", self._place.microseconds))
+        return True
+
+
+def _permission_advice(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "run as root or as a member of the group systemd-journal"
+    return "check journal.path in the configuration"
