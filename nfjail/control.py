@@ -29,7 +29,6 @@ log = logging.getLogger("nfjail")
 
 GROUP = "nfjail"  # whose members may read
 MAX_CLIENTS = 256
-ACCEPTS = 32  # new clients taken in one wake-up
 SHORTAGE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Parameters = dict[str, Any]
@@ -99,23 +98,20 @@ class Control:
             watcher.push(data, now)
 
     def _accept(self, _mask: int, now: float) -> None:
-        for _ in range(ACCEPTS):
-            try:
-                sock, _address = self._listener.accept()
-            except BlockingIOError:
-                return
-            except ConnectionAbortedError:
-                continue
-            except OSError as error:
-                if error.errno not in SHORTAGE:
-                    raise
-                if not self._evict():
-                    self._turn_away()
-                    return
-                continue
-            if len(self._clients) >= MAX_CLIENTS:
-                self._evict()
-            self._clients[Connection(sock, self, self._selector, now)] = None
+        """One client, as long as one is known to wait: without a free descriptor, accept() fails even if none does."""
+        try:
+            sock, _address = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno not in SHORTAGE:
+                raise
+            if not self._evict():
+                self._turn_away()
+            return
+        if len(self._clients) >= MAX_CLIENTS:
+            self._evict()
+        self._clients[Connection(sock, self, self._selector, now)] = None
 
     def _evict(self) -> bool:
         """Closes the client idle for longest; a streaming one only if all are. Whether there was one."""

@@ -74,7 +74,7 @@ class Daemon:
         self.engine = Engine(self.store, self.firewalls, random.random)
         self.exempt = Exempt(self.store, self._selector)
         stack.callback(self.exempt.close)
-        self._guard = Guard(config.table, self._selector)
+        self._guard = Guard(self._selector)
         stack.callback(self._guard.close)
         self.control = Control(options.runtime, Answers(self), self._selector)
         stack.callback(self.control.close)
@@ -82,7 +82,7 @@ class Daemon:
         self._regime.start(now)
         stack.callback(self._regime.close)
         stack.callback(lambda: self.engine.save(time.time()))
-        self._watch_intake()
+        self._watch_all()
         notify("READY=1", f"STATUS={self._status_line()}")
 
     @property
@@ -94,8 +94,9 @@ class Daemon:
         banned = sum(len(jail.banned) for jail in self.engine.jails.values())
         return f"{len(self.sources)} jails, {banned} addresses banned"
 
-    def _watch_intake(self) -> None:
-        """Follows the descriptors of the sources, which change when these are opened anew."""
+    def _watch_all(self) -> None:
+        """Follows the descriptors of sources and firewall, which change when these are made anew."""
+        self._guard.watch(self.firewalls.monitor)
         for number in self._intake_fds:
             with contextlib.suppress(KeyError, ValueError, OSError):  # closed ones leave epoll by themselves
                 self._selector.unregister(number)
@@ -165,15 +166,14 @@ class Daemon:
                     self._digest(reading, now)
         finally:
             if self._regime.intake is not intake:
-                self._watch_intake()
+                self._watch_all()
 
     def _digest(self, reading: Reading, now: float) -> None:
         source, position, replayed, sightings = reading
         if position is not None and not replayed:
             self.engine.positions[source] = position
-        counted, decisions = self.engine.digest(sightings, replayed)
-        if counted and (self.options.verbose or self.control.watched):
-            self._tell_failures(counted, now)
+        heard = self.options.verbose or self.control.watched
+        decisions = self.engine.digest(sightings, replayed, (lambda one: self._tell_failure(one, now)) if heard else None)
         if decisions:
             self.decide(decisions, now)
         elif position is not None and now - self._saved_at >= _SAVE_AFTER:
@@ -209,10 +209,9 @@ class Daemon:
             with contextlib.suppress(NfjailError):  # a store in trouble says so when it has something to store
                 self.store.purge(now - self._regime.config.dbpurgeage)
 
-    def _tell_failures(self, counted: Sequence[Counted], now: float) -> None:
-        for one in counted:
-            log.info("%s", failure_sentence(one))
-            self.control.publish(failure_event(one), now)
+    def _tell_failure(self, counted: Counted, now: float) -> None:
+        log.info("%s", failure_sentence(counted))
+        self.control.publish(failure_event(counted), now)
 
     def _free_ignored(self, now: float) -> None:
         freed = self.engine.free_ignored(now)
@@ -225,7 +224,7 @@ class Daemon:
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             self._regime.reload(load(self.options.config), now)
-            self._watch_intake()
+            self._watch_all()
             self._free_ignored(now)
         except NfjailError as error:
             log.error("not reloaded, everything stays as it was: %s", error)

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from nfjail.core.duration import format_duration
 from nfjail.core.jail import FOREVER, Jail
-from nfjail.core.model import Ban, Decision, Failure, Origin, Subject, Unban
+from nfjail.core.model import EXPIRED, Ban, Decision, Failure, Origin, Subject, Unban
 from nfjail.core.route import Sighting
 from nfjail.errors import NfjailError
 from nfjail.store import StoreDamaged
@@ -81,19 +81,24 @@ class Engine:
             for subject, until in jail.banned.items():
                 yield Ban(jail.name, subject, 0.0, None if until == FOREVER else until)
 
-    def digest(self, sightings: Iterable[Sighting], replayed: bool) -> tuple[list[Counted], list[Decision]]:
-        """Counts failures and decides about bans. Replayed: failures that were decided about in an earlier life."""
-        counted: list[Counted] = []
+    def digest(
+        self, sightings: Iterable[Sighting], replayed: bool, tell: Callable[[Counted], None] | None = None
+    ) -> list[Decision]:
+        """Counts failures and decides about bans; tell hears of each that counts.
+
+        replayed: they were decided about in an earlier life, and are only to be counted again.
+        """
         decisions: list[Decision] = []
         for jail, failure in sightings:
             count = jail.see(failure)
             if not count or replayed:
                 continue
-            maxretry = jail.rules.maxretry
-            counted.append(Counted(jail.rules.name, failure, count, maxretry))
-            if count >= maxretry:
-                decisions.extend(self._sentence(jail, failure.subject))
-        return counted, decisions
+            rules = jail.rules
+            if tell is not None:
+                tell(Counted(rules.name, failure, count, rules.maxretry))
+            if count >= rules.maxretry:
+                decisions += self._sentence(jail, failure.subject)
+        return decisions
 
     def _sentence(self, jail: Jail, subject: Subject) -> list[Decision]:
         """The ban for the failures that jail's window holds of subject."""
@@ -120,7 +125,7 @@ class Engine:
         before: list[Decision] = []
         old = self.jails[ban.jail].banned.get(ban.subject)
         if old is not None and old <= ban.since:
-            before.append(Unban(ban.jail, ban.subject, old, "expired"))
+            before.append(Unban(ban.jail, ban.subject, old, EXPIRED))
         self._hold(ban)
         self._fresh[ban.jail, ban.subject] += 1
         return [*before, ban]
@@ -165,7 +170,7 @@ class Engine:
             jail = self.jails.get(name)
             if jail and jail.banned.get(subject) == until:  # else it was changed since
                 jail.end(subject, until)
-                ended.append(Unban(name, subject, until, "expired"))
+                ended.append(Unban(name, subject, until, EXPIRED))
         return ended
 
     def next_end(self) -> float | None:

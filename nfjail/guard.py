@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import selectors
 
-from nfjail.errors import NfjailError
 from nfjail.firewall.monitor import Monitor
 
 log = logging.getLogger("nfjail")
@@ -15,27 +14,28 @@ _PAUSE = 1.0  # seconds
 
 
 class Guard:
-    """Watches the ruleset. Where the kernel has no nf_tables there is nothing to watch."""
+    """Watches the ruleset through a monitor; without one (iptables only) it has nothing to do."""
 
-    def __init__(self, table: str, selector: selectors.BaseSelector) -> None:
+    def __init__(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
+        self._monitor: Monitor | None = None
         self._wanted_since: float | None = None  # a repair is wanted since then
         self._credit = float(_AT_ONCE)
         self._last = 0.0
-        self._monitor: Monitor | None = None
-        try:
-            self._monitor = Monitor(table)
-        except (NfjailError, OSError) as error:
-            log.warning("changes of the firewall by others cannot be noticed: %s", error)
+
+    def watch(self, monitor: Monitor | None) -> None:
+        """From now on it listens to this one. The same one again, or none, changes nothing."""
+        if monitor is None or monitor is self._monitor:
             return
-        selector.register(self._monitor, selectors.EVENT_READ, self._read)
+        self._monitor = monitor
+        self._selector.register(monitor, selectors.EVENT_READ, self._read)
 
     def _read(self, _mask: int, now: float) -> None:
         if self._monitor is None:
             return
         for change in self._monitor.read():
             who = f"{change.command} (pid {change.pid})" if change.pid else "somebody"
-            log.error("%s %s in nfjail's table: repairing it", who, change.what)
+            log.error("%s changed nfjail's table (%s): repairing it", who, change.what)
             self._wanted_since = self._wanted_since or now
 
     def due(self) -> float | None:

@@ -27,6 +27,8 @@ from nfjail.store import Store
 
 log = logging.getLogger("nfjail")
 
+_KINDS = "firewalls"  # which ones were in use, kept among the logs' positions: changed with them, needed with them
+
 
 class Regime:
     """start() first. Everything it is asked to change is either changed as a whole, or stays."""
@@ -56,8 +58,10 @@ class Regime:
         self._engine.restore(self._store.live())
         self._engine.sync(now)
         self._engine.positions = self._store.positions()
+        self._firewalls.clear_left(self._engine.positions.get(_KINDS, ""))
+        self._engine.positions[_KINDS] = self._firewalls.kinds()
         self.intake = Intake(self.config, jails, self._engine.positions, now, replay=True)
-        self._say_what_is_watched(set(chosen.values()))
+        self._say_what_is_watched(chosen)
         gc.collect()
         gc.freeze()  # what is here now stays: no need to look through it again and again
 
@@ -89,13 +93,14 @@ class Regime:
         self.intake.close()
         self.intake = intake
         self._swap(config, jails, now)
-        self._say_what_is_watched(set(chosen.values()))
+        self._say_what_is_watched(chosen)
 
     def _swap(self, config: Config, jails: dict[str, Jail], now: float) -> None:
         new = self._engine.replace_jails(jails)
         self._use(config, now)
         if new:  # a jail that was away for a while finds its bans again
             self._engine.restore(ban for ban in self._store.live() if ban.jail in new)
+        self._engine.positions[_KINDS] = self._firewalls.kinds()
 
     def ignore_anew(self, now: float) -> None:
         """Somebody else is exempt now: jails and firewall learn it. free_ignored() and a sync are to follow."""

@@ -7,11 +7,11 @@ database any more: then replace() is due. Times are seconds since the epoch.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from heapq import nlargest
+from io import FileIO
 from typing import Any, NamedTuple
 
 from nfjail.core.model import Ban, Decision, Subject
@@ -54,7 +54,7 @@ class Record(NamedTuple):
 class Store:
     """The one store of a daemon. Not for several threads."""
 
-    def __init__(self, path: str, db: sqlite3.Connection, held: int, *, fresh: bool, recovered: str) -> None:
+    def __init__(self, path: str, db: sqlite3.Connection, held: FileIO, *, fresh: bool, recovered: str) -> None:
         """Use Store.open()."""
         self.path = path
         self.fresh = fresh  # it was made just now: bans that the kernel holds are unknown to it
@@ -74,11 +74,13 @@ class Store:
             try:
                 db, fresh = open_database(path, now)
             except StoreDamaged as damage:
-                aside = put_in_place(build(path, (), *salvage(path), now), path, now)
+                with reported(path), closing(sqlite3.connect(path)) as rest:
+                    new = build(path, (), *salvage(rest), now)
+                aside = put_in_place(new, path, now)
                 recovered = f"{damage.what}: it was set aside as {aside}, and a new one begun"
                 db, fresh = open_database(path, now)[0], True
         except BaseException:
-            os.close(held)
+            held.close()
             raise
         return cls(path, db, held, fresh=fresh, recovered=recovered)
 
@@ -87,7 +89,7 @@ class Store:
         with suppress(sqlite3.Error):  # nothing is lost without: the next open reads the -wal
             self._db.execute("PRAGMA wal_checkpoint")
         self._db.close()
-        os.close(self._lock)
+        self._lock.close()
 
     def commit(self, decisions: Sequence[Decision], positions: Mapping[str, str], now: float) -> None:
         """Stores decisions, in their order, and positions (source -> position): all of it or nothing.
@@ -103,7 +105,7 @@ class Store:
 
         Ignore entries are carried over as far as they can be read. `recovered` says where the old file is.
         """
-        new = build(self.path, bans, positions, salvage(self.path)[1], now)
+        new = build(self.path, bans, positions, salvage(self._db)[1], now)
         self._db.close()  # else it would take the new file's -wal for its own
         aside = put_in_place(new, self.path, now)
         with reported(self.path):

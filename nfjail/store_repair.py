@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from datetime import datetime, timezone
+from io import FileIO
 
 from nfjail.core.model import Ban
 from nfjail.store_rows import Ignored, read_ignored, read_positions, write, write_ignored
@@ -16,25 +17,25 @@ from nfjail.store_schema import StoreError, check, connect, damaged, migrate, re
 _ENDS = ("", "-wal", "-shm")  # of the names of the files that are one database (https://sqlite.org/tempfiles.html)
 
 
-def lock(path: str) -> int:
-    """Takes the lock on the file PATH.lock; returns the descriptor that holds it until it is closed.
+def lock(path: str) -> FileIO:
+    """Takes the lock on the file PATH.lock; returns the open file that holds it until it is closed.
 
     The kernel ends the lock with the process, however that ends, so the file may stay behind. Raises StoreError, which
     names the holder.
     """
     with reported(path):
-        descriptor = os.open(path + ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        held = FileIO(os.open(path + ".lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
-        os.close(descriptor)
+        holder = held.read(20).decode("ascii", "replace").strip()
+        held.close()
         who = f"pid {holder}" if holder else "another process"
         raise StoreError(f"{path} is in use by {who}", "stop that, or give this one another --state") from error
     with suppress(OSError):  # the number is for people: on a full disk it has to go without
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-    return descriptor
+        held.truncate(0)
+        held.write(f"{os.getpid()}\n".encode())
+    return held
 
 
 def open_database(path: str, now: float) -> tuple[sqlite3.Connection, bool]:
@@ -56,16 +57,16 @@ def open_database(path: str, now: float) -> tuple[sqlite3.Connection, bool]:
     return db, version == 0
 
 
-def salvage(path: str) -> tuple[dict[str, str], list[Ignored]]:
+def salvage(db: sqlite3.Connection) -> tuple[dict[str, str], list[Ignored]]:
     """Positions and ignore entries, as far as a damaged database still tells them.
 
     Its bans are not trusted: a wrong byte would ban a bystander, and the kernel knows them, too.
     """
     positions: dict[str, str] = {}
     ignored: list[Ignored] = []
-    with suppress(sqlite3.Error, ValueError), closing(connect(path)) as db:
-        with suppress(sqlite3.Error, ValueError, AttributeError):
-            positions = read_positions(db)
+    with suppress(sqlite3.Error, ValueError, AttributeError):
+        positions = read_positions(db)
+    with suppress(sqlite3.Error, ValueError):
         ignored = read_ignored(db)
     return positions, ignored
 

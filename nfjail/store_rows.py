@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nfjail.core.model import Ban, Decision, Failure, Subject, parse_subject
-from nfjail.store_schema import SUBJECT
+from nfjail.store_schema import IGNORED
 
 MAX_TEXT = 1000  # characters kept of a message, a captured field, a reason
 MAX_FAILURES = 10  # kept of a ban: the last ones, which led to it
@@ -101,7 +101,7 @@ def read_positions(db: sqlite3.Connection) -> dict[str, str]:
 
 
 def read_ignored(db: sqlite3.Connection) -> list[Ignored]:
-    rows = db.execute(f"SELECT packed, prefixlen, until, reason FROM ignored WHERE {SUBJECT}")
+    rows = db.execute(f"SELECT packed, prefixlen, until, reason FROM ignored WHERE {IGNORED}")
     return [(subject_of(packed, prefixlen), until, reason) for packed, prefixlen, until, reason in rows]
 
 

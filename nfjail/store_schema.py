@@ -23,11 +23,11 @@ class StoreDamaged(StoreError):  # noqa: N818 (it says what the store is)
 
 # What must be true of a row for it to become a value again. The tables check it when a row is written, check() when the
 # daemon starts: neither a flipped bit nor a helping hand shall ban somebody else.
-SUBJECT = """typeof(packed) = 'blob' AND length(packed) IN (4, 16)
+_SUBJECT = """typeof(packed) = 'blob' AND length(packed) IN (4, 16)
     AND typeof(prefixlen) = 'integer' AND prefixlen BETWEEN 0 AND 8 * length(packed)"""
-_BAN = f"""{SUBJECT} AND typeof(jail) = 'text' AND typeof(since) = 'real' AND typeof(until) IN ('real', 'null')
+_BAN = f"""{_SUBJECT} AND typeof(jail) = 'text' AND typeof(since) = 'real' AND typeof(until) IN ('real', 'null')
     AND typeof(nth) = 'integer' AND typeof(origin) = 'text' AND typeof(reason) = 'text' AND typeof(id) = 'integer'"""
-_IGNORED = f"{SUBJECT} AND typeof(until) IN ('real', 'null') AND typeof(reason) = 'text'"
+IGNORED = f"{_SUBJECT} AND typeof(until) IN ('real', 'null') AND typeof(reason) = 'text'"
 _POSITION = "typeof(source) = 'blob' AND typeof(position) = 'blob'"
 
 _COLUMNS = """jail TEXT NOT NULL,
@@ -61,7 +61,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         f"""CREATE TABLE ignored (packed BLOB NOT NULL, prefixlen INTEGER NOT NULL,
             until REAL, reason TEXT NOT NULL, added_at REAL NOT NULL,
             PRIMARY KEY (packed, prefixlen),
-            CHECK ({_IGNORED})) WITHOUT ROWID""",
+            CHECK ({IGNORED})) WITHOUT ROWID""",
     ),
 )
 _NAMES = frozenset(("live", "past", "past_subject", "past_end", "evidence", "position", "ignored"))
@@ -188,7 +188,7 @@ def check(db: sqlite3.Connection, path: str) -> None:
     missing = _NAMES - {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
     if missing:
         raise damaged(path, f"no {', '.join(sorted(missing))} in it")
-    for table, sound in (("live", _BAN), ("position", _POSITION), ("ignored", _IGNORED)):
+    for table, sound in (("live", _BAN), ("position", _POSITION), ("ignored", IGNORED)):
         rows, good = db.execute(f"SELECT count(*), total({sound}) FROM {table}").fetchone()
         if good != rows:
             raise damaged(path, f"{rows - good:.0f} of {rows} rows of {table} cannot be read")

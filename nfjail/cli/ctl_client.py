@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,7 +30,8 @@ class Client:
         """runtime: the socket's directory. Raises NotRunningError, or NfjailError if this user may not connect."""
         path = os.path.join(runtime, SOCKET)
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._sock.settimeout(PATIENCE)
+        # Not settimeout(): with it, connect() fails at once when the daemon is busy and others wait (EAGAIN, unix(7)).
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(PATIENCE), 0))
         self._inbox = Inbox(LONGEST)
         try:
             self._sock.connect(path)
@@ -37,11 +39,15 @@ class Client:
             self._sock.close()
             advice = "run it as root (sudo), or as a member of the group nfjail to look only"
             raise NfjailError(f"you may not talk to the daemon at {path}", advice) from None
+        except BlockingIOError:
+            self._sock.close()
+            raise _silent() from None
         except OSError as error:
             self._sock.close()
             advice = "start it (systemctl start nfjail), or name its runtime directory with --runtime DIR"
             what = f"nfjail is not running: nobody listens at {path} ({error.strerror or error})"
             raise NotRunningError(what, advice) from None
+        self._sock.settimeout(PATIENCE)
 
     def __enter__(self) -> Client:
         return self
@@ -86,7 +92,10 @@ class Client:
             if not data:
                 return
             for raw in self._inbox.feed(data):
-                yield json.loads(raw)
+                try:
+                    yield json.loads(raw)
+                except ValueError:
+                    raise NfjailError("what answers there is not nfjail", "see whether --runtime is right") from None
 
 
 def _given(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -24,20 +24,15 @@ def say_json(value: Any, indent: int | None = 2) -> None:
     print(json.dumps(value, indent=indent))
 
 
-def say_table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> int:
-    """Prints rows below the header in columns, those named in right flush right. Returns the number of rows."""
+def say_table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
+    """Prints rows below the header in columns, those named in right flush right."""
     iterator = iter(rows)
-    sample = [[printable(cell) for cell in row] for row in islice(iterator, SAMPLE)]
-    widths = [max(len(row[i]) for row in (header, *sample)) for i in range(len(header))]
-    count = 0
+    sample = list(islice(iterator, SAMPLE))
+    widths = [max(len(printable(row[i])) for row in (header, *sample)) for i in range(len(header))]
+    columns = (f"{{:{'>' if name in right else '<'}{width}}}" for name, width in zip(header, widths, strict=True))
+    line = "  ".join(columns)
     for row in chain([header], sample, iterator):
-        cells = (
-            text.rjust(width) if name in right else text.ljust(width)
-            for name, text, width in zip(header, map(printable, row), widths, strict=True)
-        )
-        say("  ".join(cells).rstrip())
-        count += 1
-    return count - 1
+        say(line.format(*row).rstrip())
 
 
 def clock(moment: float) -> str:

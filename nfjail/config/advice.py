@@ -72,16 +72,17 @@ def for_table(name: str, known: Iterable[str], is_table: bool, elsewhere: Iterab
     """For an unknown table, or key, at the top of a file."""
     if name in _TABLES:
         return _TABLES[name]
+    if not is_table:
+        return for_key(name, known, elsewhere)
     near = nearest(name, known)
-    if is_table and not near:
-        return f"a jail is written [jail.{key_text(name)}]"
-    return for_key(name, known, () if is_table else elsewhere)
+    jail = f"a jail is written [jail.{key_text(name)}]"
+    return f"did you mean [{near}]? Else: {jail}" if near else jail
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that word is most like, or ""."""
     by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[near[0]] if near else ""
 
 
@@ -89,6 +90,8 @@ def for_syntax(what: str, line: str) -> str:
     """For a file that is no TOML: what the parser said, and the line where it said it."""
     if re.match(r"\s*bantime\s*\.", line):
         return "write [jail.NAME.increment] with enabled = true, factor = 2 ... below the jail's other keys"
+    if "twice" in what or "overwrite" in what or "mutate" in what or "redefine" in what:
+        return "write each table and each key once in a file"
     bare = _BARE_VALUE.fullmatch(line)
     if "escape" in what.lower():
         return "write patterns in single quotes, which leave backslashes alone: '^Failed .* from <HOST>\\b'"
@@ -96,8 +99,8 @@ def for_syntax(what: str, line: str) -> str:
         return f"write {bare[1]} = {_FLAG[bare[2].lower()]}"
     if bare and "'" not in bare[2]:
         return f"text stands in quotes: write {bare[1]} = {_quoted(bare[2])}"
-    if "twice" in what or "overwrite" in what or "mutate" in what or "redefine" in what:
-        return "write each table and each key once in a file"
+    if "Unclosed" in what or "Expected ']'" in what or "Expected ']]'" in what:
+        return "close what was opened: [ with ], and a quote with the same quote"
     if re.match(r"\s+\S", line) or re.match(r"\s*\w+\s*:", line):
         return 'write key = "value"; a list of several lines stands in [ ] with commas between its items'
     return 'write tables as [jail.sshd] and values as key = "text", 5, true or ["a", "b"]'

@@ -99,7 +99,11 @@ def _order(mode: str, modes: Mapping[str, Mode], tables: Node, problems: Problem
             for included in modes[name].include:
                 if included not in modes and included != NORMAL:
                     what = f"{brief(included)} is no mode of this filter"
-                    problems.at(tables.value[name].value["include"], what, f"write one of {', '.join(modes)}")
+                    problems.at(
+                        tables.value[name].value["include"],
+                        what,
+                        f"write one of {', '.join(dict.fromkeys((NORMAL, *modes)))}",
+                    )
                 else:
                     visit(included, (*trail, name))
         if name not in order and name not in trail:

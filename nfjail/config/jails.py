@@ -109,12 +109,15 @@ def _check_complete(draft: _Draft, patterns: Patterns, problems: Problems) -> No
     if not patterns.failregex and not wrong & {"filter", "mode", "failregex"}:
         if draft.filter:
             hint = "add failregex to the filter or to the jail"
-            draft.incomplete(f"it is enabled, but its filter {draft.filter_name} has no pattern", hint, problems)
+            what = (
+                f"it is enabled, but its filter {key_text(draft.filter_name)} has no pattern in mode {values['mode']}"
+            )
+            draft.incomplete(what, hint, problems)
         elif "filter" not in table.value:
             hint = f"write [filter.{key_text(draft.filter_name)}] with failregex, or name another filter"
             draft.incomplete("it is enabled, but there is no filter of this name", hint, problems)
     backend = values["backend"]
-    has_journalmatch = bool(values["journalmatch"]) or "journalmatch" in wrong
+    has_journalmatch = bool(values["journalmatch"]) or bool(wrong & {"journalmatch", "filter"})
     has_logpath = bool(values["logpath"]) or "logpath" in wrong
     if "backend" in wrong:
         return

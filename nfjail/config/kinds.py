@@ -158,18 +158,24 @@ def texts(example: str) -> Kind:
 
 
 _DAY = 86_400
-_LENGTH_ADVICE = 'write a length of time: "10m", "1h 30m" or seconds'
+_LENGTH_ADVICE = 'write "10m", "1h 30m" or a number of seconds'
 
 
 def duration(*, least: float = 0.0, forever: bool = False) -> Kind:
     """A length of time of more than least seconds; or for ever, where that has a meaning."""
+    hint = 'write "10m", "1h 30m", a number of seconds, or "forever"' if forever else _LENGTH_ADVICE
 
     def parse(value: Any) -> float | None:
-        seconds = from_core(parse_duration, value)
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            raise BadValueError((f"{brief(value)} is no length of time", hint))
+        try:
+            seconds = parse_duration(value)
+        except ValueError as error:
+            raise BadValueError((str(error).partition(": write ")[0], hint)) from None
         if seconds is None and not forever:
-            raise BadValueError((f"{brief(value)} cannot be for ever", _LENGTH_ADVICE))
+            raise BadValueError((f"{brief(value)} means for ever, which cannot be here", hint))
         if seconds is not None and seconds <= least:
-            raise BadValueError((f"{brief(value)} is too short", _LENGTH_ADVICE))
+            raise BadValueError((f"{brief(value)} is too short", hint))
         return seconds
 
     return Kind(parse, duration_text)

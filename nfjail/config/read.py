@@ -84,22 +84,27 @@ def _read_file(file: str, problems: Problems) -> Node:
         problems.add(file, f"line {line}", "it is not valid UTF-8", "save it as UTF-8")
     except RecursionError:
         problems.add(file, "", "its tables or lists are nested too deeply", "see 00-nfjail.toml for what there is")
-    except ValueError as error:  # TOMLDecodeError is one; a number of thousands of digits raises a bare one
-        what = str(error)
-        place = _PLACE.search(what)
-        number = int(place[2] or 0) if place else 0
-        line_text = text.splitlines()[number - 1] if 0 < number <= len(text.splitlines()) else ""
-        what = what[: place.start()] if place else what
-        problems.add(file, place[1] if place else "", f"no valid TOML: {what}", advice.for_syntax(what, line_text))
+    except tomllib.TOMLDecodeError as error:
+        _note_syntax_error(file, text, str(error), problems)
+    except (OverflowError, ValueError):  # ValueError: of thousands of digits
+        problems.add(file, "", "it has a number that does not fit into 64 bits", "write a smaller one")
     return empty
 
 
+def _note_syntax_error(file: str, text: str, what: str, problems: Problems) -> None:
+    place = _PLACE.search(what)
+    lines = text.rstrip().splitlines()[: int(place[2]) if place and place[2] else None]
+    what = what[: place.start()] if place else what
+    hint = advice.for_syntax(what, lines[-1] if lines else "")
+    problems.add(file, place[1] if place else "", f"no valid TOML: {what}", hint)
+
+
 def _check_sane(value: Any, left: int) -> None:
-    """Raises RecursionError for what is nested so deeply that it could exhaust the stack later on."""
+    """Raises RecursionError for what is nested so deeply that it could exhaust the stack later on; OverflowError."""
     if left == 0:
         raise RecursionError
     if isinstance(value, int) and abs(value) >= 2**63:  # TOML's own limit; Python cannot even print some larger ones
-        raise ValueError("A number does not fit into 64 bits")
+        raise OverflowError
     if isinstance(value, (dict, list)):
         for item in value.values() if isinstance(value, dict) else value:
             _check_sane(item, left - 1)

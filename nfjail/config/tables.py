@@ -50,7 +50,8 @@ def inner_table(parent: Node, key: str, problems: Problems) -> Node:
         return Node({}, parent.file, joined(key) if not parent.key else f"{parent.key}.{key_text(key)}")
     if isinstance(node.value, dict):
         return Node(*node)
-    problems.at(node, f"{brief(node.value)} is no table", f"write a table: [{node.key}]")
+    hint = f"write true, false, or a table [{node.key}]" if key == "increment" else f"write a table: [{node.key}]"
+    problems.at(node, f"{brief(node.value)} is no table", hint)
     return Node({}, node.file, node.key)
 
 

@@ -26,16 +26,13 @@ def parse_duration(value: object) -> float | None:
     """Seconds of "10m", "1h 30m", 600 or "600"; None for -1 and "forever". Raises ValueError: what to write instead."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError(f"{value!r} is no length of time: {_EXAMPLES}")
-    if isinstance(value, str):
-        text = value.strip().lower()
-        if text in ("forever", "-1"):
-            return None
-        value = _sum_of_parts(text)
-    if value == -1:
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if text in ("forever", "-1") or value == -1:
         return None
-    if not 0 <= value <= LONGEST:  # compared before it becomes a float: a whole number may be too large for one
-        raise ValueError('that is out of range: write a length of time from 0 to 100 years, or "forever"')
-    return float(value)
+    seconds = _sum_of_parts(text) if isinstance(value, str) else value
+    if not 0 <= seconds <= LONGEST:  # compared before it becomes a float: a whole number may be too large for one
+        raise ValueError(f"{value!r} is not within 0 to 100 years: {_EXAMPLES}")
+    return float(seconds)
 
 
 def _sum_of_parts(text: str) -> float:

@@ -129,13 +129,16 @@ class Ban(NamedTuple):
     evidence: tuple[Failure, ...] = ()  # empty when restored: the store keeps it
 
 
+EXPIRED = "expired"
+
+
 class Unban(NamedTuple):
     """The ban of subject in jail ended at that time."""
 
     jail: str
     subject: Subject
     at: float
-    why: str  # "expired", or who asked
+    why: str  # EXPIRED, or who asked
 
 
 Decision = Union[Ban, Unban]

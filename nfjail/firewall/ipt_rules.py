@@ -14,8 +14,8 @@ nfjail-2-x may belong to the instance nfjail with a jail 2-x or to the instance 
 
 from __future__ import annotations
 
-import hashlib
 import shlex
+import zlib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -90,7 +90,7 @@ def _shortened(name: str, limit: int) -> str:
     """name, or its beginning and a hash of it where the kernel allows fewer bytes."""
     if len(name) <= limit:
         return name
-    return f"{name[: limit - 9]}~{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{name[: limit - 9]}~{zlib.crc32(name.encode()):08x}"
 
 
 def whole(

@@ -11,7 +11,6 @@ import ctypes
 import errno
 import os
 import socket
-import stat
 import struct
 import sys
 from collections.abc import Iterator
@@ -146,8 +145,7 @@ class Monitor:
 
         /proc/net/netlink lists all sockets of the network namespace: protocol, port id, ..., inode.
         """
-        inodes = {found.st_ino for fd in os.listdir("/proc/self/fd") if (found := _socket_behind(int(fd)))}
-        inodes.discard(os.fstat(self._socket.fileno()).st_ino)
+        inodes = netlink.own_sockets().keys() - {os.fstat(self._socket.fileno()).st_ino}
         ports = set()
         with open("/proc/self/net/netlink", encoding="ascii") as listing:
             for line in listing:
@@ -166,14 +164,6 @@ class Monitor:
         program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in code))
         header = struct.pack("HP", len(code), ctypes.addressof(program))
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, header)
-
-
-def _socket_behind(fd: int) -> os.stat_result | None:
-    try:
-        found = os.fstat(fd)
-    except OSError:  # the folder listing's own descriptor is gone by now
-        return None
-    return found if stat.S_ISSOCK(found.st_mode) else None
 
 
 def _swapped(port: int) -> int:

@@ -6,9 +6,11 @@ host byte order, nf_tables' own numbers in network byte order. What is malformed
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
+import stat
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -157,6 +159,17 @@ def elements(table: str, name: str) -> Iterator[Element]:
                 packed = next((key for _, key in attributes(parts.get(_ELEM_KEY, b""))), b"")
                 timeout = _number(parts, _ELEM_TIMEOUT) / 1000 or None
                 yield Element(packed, timeout, timeout and _number(parts, _ELEM_EXPIRATION) / 1000)
+
+
+def own_sockets() -> dict[int, int]:
+    """This process's sockets of all kinds: inode and file descriptor."""
+    found: dict[int, int] = {}
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the listing's own descriptor is gone by now
+            behind = os.fstat(int(name))
+            if stat.S_ISSOCK(behind.st_mode):
+                found[behind.st_ino] = int(name)
+    return found
 
 
 def _dump(request: int, answer: int, table: str, more: bytes = b"") -> Iterator[bytes]:

@@ -6,13 +6,15 @@ Every change of more than one thing is one transaction: all of it or nothing.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
+import os
+import socket
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
-from nfjail.core.model import Ban, Decision, Subject
+from nfjail.core.model import EXPIRED, Ban, Decision, Subject, Unban
 from nfjail.firewall import FirewallError, Gate, netlink, nft_text
 from nfjail.firewall.monitor import Monitor
 
@@ -20,12 +22,14 @@ log = logging.getLogger("nfjail")
 
 _MANY = 5000  # bans in one transaction
 _TRIES = 3
+_ASLEEP = 5.0  # seconds after its end until a ban is taken out by hand
+_SEND_BUFFER = 64 * 1024 * 1024  # 1,000,000 bans need 40 MB
 _FOUND = "found in the kernel"
 _MISSING = "install the package python3-nftables (Debian, Ubuntu, Fedora), or write banaction = \"iptables\""
 _ADVICE = {
     "Operation not permitted": "run nfjail as root, or give it the capability CAP_NET_ADMIN",
-    "Message too long": "in an unprivileged container the kernel takes only as much at once as the host's sysctl "
-    "net.core.wmem_max allows: raise it there",
+    "Message too long": "too many bans at once for an unprivileged container: raise the host's sysctl "
+    "net.core.wmem_max to 4194304 (100,000 bans)",
 }
 
 
@@ -55,7 +59,11 @@ class NftFirewall:
         reason = netlink.probe()
         if reason is not None:  # asked first, because libnftables ends the whole process if it gets no socket
             raise FirewallError("nftables cannot be used", reason)
+        before = netlink.own_sockets()
         self._nft: Any = library()
+        for inode, descriptor in netlink.own_sockets().items():
+            if inode not in before:
+                _allow_much_at_once(descriptor)
         self._dry_run(f"add table inet {table}")  # binds libnftables' socket, whose address the monitor has to know
         self._plan = nft_text.Plan({}, {}, ())  # as configured
         self._live = self._plan  # as it is in the kernel
@@ -77,6 +85,7 @@ class NftFirewall:
         self._live, self._widths = plan, widths
 
     def apply(self, decisions: Sequence[Decision], now: float) -> None:
+        decisions = [decision for decision in decisions if not _ended_by_itself(decision, now)]
         for decision in decisions:
             if isinstance(decision, Ban) and nft_text.refused(decision.subject):
                 raise FirewallError(f"a ban of {decision.subject} would cut everybody off", "ban smaller networks")
@@ -108,19 +117,21 @@ class NftFirewall:
         return {jail: stopped[key][0] for jail, key in self._live.keys.items() if key in stopped}
 
     def monitor(self) -> Monitor:
-        """A monitor of the table. It is paused in transactions with many bans: the kernel would make an announcement of
+        """The monitor of the table. It is paused in transactions with many bans: the kernel would make an announcement of
         8 KiB for each of them (100,000 bans: 800 MB and two more seconds), and then not deliver it.
         """
-        self._monitor = Monitor(self._names.table)
+        if self._monitor is None or self._monitor.fileno() < 0:  # none yet, or closed
+            self._monitor = Monitor(self._names.table)
         return self._monitor
 
     def _run_many(self, text: str) -> None:
         """Runs it; once more if somebody else may have changed something while the monitor was paused."""
+        monitor = self._monitor if self._monitor and self._monitor.fileno() >= 0 else None
         for _ in range(_TRIES):
-            with self._monitor.paused() if self._monitor else nullcontext():
+            with monitor.paused() if monitor else contextlib.nullcontext():
                 before = netlink.generation()
                 self._run(text)
-            if not self._monitor or netlink.generation() == before + 1:
+            if not monitor or netlink.generation() == before + 1:
                 break
         else:
             log.warning("others keep changing the firewall; a change of the table %s may be missed", self._names.table)
@@ -162,6 +173,11 @@ class NftFirewall:
                 yield ban
 
 
+def _ended_by_itself(decision: Decision, now: float) -> bool:
+    """Whether the kernel has seen to it. Long after, its clock may have stood still with the machine asleep."""
+    return isinstance(decision, Unban) and decision.why == EXPIRED and now - decision.at < _ASLEEP
+
+
 def _library() -> Any:
     try:
         from nftables import Nftables
@@ -170,6 +186,15 @@ def _library() -> Any:
     except (ImportError, OSError) as error:
         raise FirewallError(f"libnftables cannot be loaded ({error})", _MISSING) from None
     return Nftables
+
+
+def _allow_much_at_once(descriptor: int) -> None:
+    """Lets libnftables' socket take as large a transaction as the host allows.
+
+    In an unprivileged container libnftables tries in vain to force that, and then fails at about 7,000 bans.
+    """
+    with socket.socket(fileno=os.dup(descriptor)) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
 
 
 def _words(error: str) -> str:

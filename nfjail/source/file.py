@@ -30,6 +30,7 @@ class FileSource:
         self._positions = dict(positions)
         self._poll = poll
         self._polled_at = now
+        self._read_at = 0.0
         self._watcher = Watcher()
         self._owners: dict[Identity, str] = {}
         self._followers: dict[str, Follower] = {}
@@ -65,9 +66,10 @@ class FileSource:
         dirty, self._dirty = self._dirty, {}
         for path in dirty:
             if follower := self._followers.get(path):
-                batches += follower.read(now, limit)
+                batches += follower.read(now, limit, self._read_at)
                 if follower.more:
                     self._dirty[path] = None
+        self._read_at = now
         return batches
 
     def close(self) -> None:

@@ -58,18 +58,31 @@ class Follower:
     def polled(self) -> bool:
         return any(file.watch is None for file in self._files)
 
-    def read(self, now: float, limit: int) -> list[LineBatch]:
-        """What is new, at most about limit bytes of it. More may be there at once when `more` is true afterwards."""
+    def read(self, now: float, limit: int, unchanged_until: float) -> list[LineBatch]:
+        """What is new, at most about limit bytes of it. More may be there at once when `more` is true afterwards.
+
+        unchanged_until: up to then no change was seen since the last call; if that read all, the file was at its end.
+        """
+        if self._not_before and not self.more:
+            self._not_before = max(self._not_before, unchanged_until)
         try:
             self._look(now)
+            batches = self._read(now, limit)
         except (NfjailError, OSError) as error:
             self._warn(str(error))
+            batches = self._read_on(now, limit)
+        return batches
+
+    def _read_on(self, now: float, limit: int) -> list[LineBatch]:
+        """Reads what is open, though something else cannot be read and lines may wait there for long."""
         try:
             return self._read(now, limit)
         except OSError as error:
             self._warn(f"{self.path} cannot be read: {error.strerror}")
             self._begin_again()
             return []
+        finally:
+            self._not_before = 0.0
 
     def close(self) -> None:
         while self._replays:
@@ -81,11 +94,13 @@ class Follower:
         """Sees what has become of the files. Raises NfjailError and OSError for what cannot be read."""
         if not self._started:
             self._start(now)
-            return
-        filled = [file for file in self._files if not file.head and file.look_at_head()]
-        current = self._current()
-        replaced = current is not None and not (self._files and self._files[-1].identity == current)
-        if replaced or filled or self._truncated:
+        # Again after every change: an empty file may have been filled before it was watched.
+        while self._started:
+            filled = [file for file in self._files if not file.head and file.look_at_head()]
+            current = self._current()
+            replaced = current is not None and not (self._files and self._files[-1].identity == current)
+            if not (replaced or filled or self._truncated):
+                return
             self._arrange(filled)
             self._trouble = ""
 

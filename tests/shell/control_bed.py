@@ -53,8 +53,9 @@ class FakeDesk:
         sources = ["journal: _SYSTEMD_UNIT=ssh.service", "/var/log/auth.log"]
         sshd = {"name": "sshd", "sources": sources, "failures": 1234, "banned": 1, "total": 20, "refused": 5678}
         manual = {"name": "manual", "sources": [], "failures": 0, "banned": len(self.bans), "total": 3, "refused": None}
+        trouble = ["the disk is full", *(["somebody watches"] if self.control.watched else [])]
         jails = [sshd] if parameters.get("jail") else [sshd, manual]
-        return {"version": "0.1", "pid": 7, "since": START, "trouble": ["the disk is full"], "jails": jails}
+        return {"version": "0.1", "pid": 7, "since": START, "trouble": trouble, "jails": jails}
 
     def list_bans(self, parameters: dict, caller: Caller, now: float) -> Iterator[dict]:
         if parameters.get("jail") == "many":
@@ -153,8 +154,8 @@ class Peer:
 
     def __init__(self, path: str) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)  # without a timeout: with one, it fails at once when many come together
         self.sock.settimeout(20)
-        self.sock.connect(path)
         self.rest = b""
 
     def __enter__(self) -> Peer:

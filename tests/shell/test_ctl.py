@@ -204,10 +204,11 @@ def test_watch_tells_what_happens_until_ctrl_c(bed):
 
 
 def wait_for_watcher(bed: Bed) -> None:
-    """Until a ban is seen by somebody: the desk's ban of 192.0.2.254 is only told to those who watch by then."""
-    while len(list(Path(f"/proc/{bed.process.pid}/fd").iterdir())) < 10:
-        time.sleep(0.01)
-    time.sleep(0.2)
+    deadline = time.monotonic() + 10
+    with bed.connect() as peer:
+        while "somebody watches" not in peer.ask("Status")["parameters"]["trouble"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 # JSON
@@ -324,6 +325,21 @@ def test_a_dead_daemons_socket_is_3(tmp_path):
     assert run("ctl", "list", "--runtime", str(tmp_path)).returncode == 3
 
 
+def test_something_else_that_listens_there_is_1(tmp_path):
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(f"{tmp_path}/io.nfjail")
+        other.listen()
+        ping = subprocess.Popen(
+            [*NFJAIL, "ctl", "ping", "--runtime", str(tmp_path)], env=ENVIRONMENT, stderr=-1, text=True
+        )
+        with other.accept()[0] as client:
+            client.sendall(b"220 mail.example.org ESMTP\0")
+            assert ping.communicate(timeout=10)[1] == (
+                "nfjail: what answers there is not nfjail\n  see whether --runtime is right\n"
+            )
+    assert ping.returncode == 1
+
+
 def test_a_daemon_that_ends_while_it_is_watched_is_3():
     with running() as bed:
         watch = subprocess.Popen(
@@ -332,6 +348,21 @@ def test_a_daemon_that_ends_while_it_is_watched_is_3():
         wait_for_watcher(bed)
     assert "the daemon ended the connection" in watch.communicate(timeout=10)[1]
     assert watch.returncode == 3
+
+
+def test_a_daemon_that_is_busy_is_waited_for():
+    with running() as bed:
+        os.kill(bed.process.pid, signal.SIGSTOP)
+        queue = []
+        while not queue or queue[-1].connect_ex(bed.path) == 0:  # until no more may wait
+            queue.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+        ping = subprocess.Popen([*NFJAIL, "ctl", "ping", "--runtime", bed.runtime], env=ENVIRONMENT, stdout=-1)
+        time.sleep(0.5)
+        assert ping.poll() is None
+        for waiting in queue:
+            waiting.close()
+        os.kill(bed.process.pid, signal.SIGCONT)
+        assert b"is running" in ping.communicate(timeout=10)[0]
 
 
 def test_without_the_right_to_connect_it_is_1(bed, capfd):
@@ -376,9 +407,10 @@ def test_the_own_ssh_connection_is_not_cut(bed, connection, address, named):
 
 def test_the_own_ssh_connection_is_found_behind_sudo(bed):
     """sudo drops SSH_CONNECTION; the shell that it was called from still has it."""
-    command = f"env -u SSH_CONNECTION sh -c '{sys.executable} -m nfjail ctl --runtime {bed.runtime} ban 192.0.2.7; exit $?'"
+    ban = f"{' '.join(NFJAIL)} ctl --runtime {bed.runtime} ban 192.0.2.7; exit $?"
+    behind = f"env -u SSH_CONNECTION sh -c '{ban}'; exit $?"
     environment = ENVIRONMENT | {"SSH_CONNECTION": "192.0.2.7 4711 192.0.2.1 22"}
-    done = subprocess.run(["sh", "-c", f"{command}; exit $?"], env=environment, capture_output=True, text=True)
+    done = subprocess.run(["sh", "-c", behind], env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert "your own SSH connection comes from 192.0.2.7" in done.stderr
 
@@ -388,7 +420,9 @@ def test_with_force_it_is_cut(bed):
     assert said(done) == "manual: banned 192.0.2.7 for 10m\n"
 
 
-@pytest.mark.parametrize("connection", ["192.0.2.8 1 192.0.2.7 22", "UNKNOWN 65535 UNKNOWN 65535", "", "2001:db8::7 1 ::1 2"])
+@pytest.mark.parametrize(
+    "connection", ["192.0.2.8 1 192.0.2.7 22", "UNKNOWN 65535 UNKNOWN 65535", "", "2001:db8::7 1 ::1 2"]
+)
 def test_other_connections_do_not_matter(bed, connection):
     assert said(ctl(bed, "ban", "192.0.2.7", "2001:db8:0:1::7", SSH_CONNECTION=connection))
 

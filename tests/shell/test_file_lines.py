@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from file_bed import NOW, append, reading
+from file_bed import NOW, append, reading, stamped
 
 from nfjail.source.file_lines import LINE, UNENDED
 
@@ -74,7 +74,7 @@ def test_a_character_written_in_two_pieces_is_one(path: Path) -> None:
 
 @pytest.mark.parametrize("limit", [1, 7, 4096, 262_144])
 def test_the_limit_changes_the_pieces_but_not_the_lines(path: Path, limit: int) -> None:
-    lines = [f"line {i} {'x' * (i % 97)}" for i in range(300)]
+    lines = [f"line {i} {'x' * (i % 97)}." for i in range(300)]
     with reading(path) as reader:
         reader.read()
         append(path, *lines)
@@ -124,13 +124,12 @@ def test_a_line_without_end_takes_no_more_memory_than_is_delivered_of_it(path: P
 
 
 def test_not_before_is_the_time_at_which_the_file_was_last_seen_completely_read(path: Path) -> None:
-    with reading(path) as reader:
-        append(path, "first")
+    append(path, stamped(NOW - 1, "first"))
+    with reading(path, since=NOW - 60) as reader:
         reader.read(NOW)
         append(path, "second")
         reader.read(NOW + 5)
+        reader.read(NOW + 7)
         append(path, "third")
         reader.read(NOW + 9)
-        assert [batch.not_before for batch in reader.batches] == [NOW, NOW + 5] or [
-            batch.not_before for batch in reader.batches
-        ] == [0.0, NOW, NOW + 5]
+        assert [batch.not_before for batch in reader.batches] == [0.0, NOW, NOW + 7]

@@ -1,4 +1,4 @@
-"""Somebody else's change of nfjail's table is noticed and its author named; our own changes and other tables' are not."""
+"""Somebody else's change of nfjail's table is noticed and its author named; our own and other tables' are not."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import random
 import select
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -92,6 +94,15 @@ def test_our_own_changes_do_not_even_wake_us():
         nft.sync(many(20_000), NOW)
         nft.flush()
         assert is_silent(monitor)
+
+
+def test_there_is_one_monitor_until_it_is_closed():
+    nft = firewall()
+    first = nft.monitor()
+    assert nft.monitor() is first
+    first.close()
+    nft.sync(many(6000), NOW)
+    assert nft.monitor() is not first
 
 
 def test_our_own_changes_are_known_even_when_the_monitor_was_there_first():
@@ -224,9 +235,9 @@ def test_damaged_messages_are_no_trouble():
         assert len(fed([bytes(each[: dice.randrange(len(each) + 1)]) for each in damaged])) <= 2
 
 
-def test_it_says_what_it_needs_when_it_cannot_listen(tmp_path):
+def test_it_says_what_it_needs_when_it_cannot_listen():
     program = "from nfjail.firewall.monitor import *; Monitor('nfjail')"
-    command = ["setpriv", "--bounding-set=-net_admin", "python3", "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    command = ["setpriv", "--bounding-set=-net_admin", sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60)
     assert "CAP_NET_ADMIN" in done.stderr
     assert run("nft", "list", "ruleset") == ""

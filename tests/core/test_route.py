@@ -1,0 +1,106 @@
+"""Which jail hears of which line or entry, and whose word is taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from nfjail.core.filter import Filter
+from nfjail.core.ignore import IgnoreList
+from nfjail.core.jail import Jail, Rules
+from nfjail.core.model import Entry
+from nfjail.core.policy import Policy
+from nfjail.core.route import JournalRoute, sift_lines, sight_entry
+from nfjail.core.syslog import Stamps
+
+NOON = 1_795_348_800.0  # 2026-11-22T12:00:00Z
+SSHD = (
+    (("_SYSTEMD_UNIT", "ssh.service"), ("_UID", "0")),
+    (("_COMM", "sshd"), ("_UID", "0")),
+)
+
+
+def jail(name: str = "sshd", identifier: tuple[str, ...] = ("sshd",), journalmatch=SSHD) -> Jail:
+    rules = Rules(name, Filter(name, ["^bad <F-USER>.*</F-USER> from <HOST>$"], (), identifier), Policy(600.0), 3, 60.0)
+    return Jail(rules._replace(journalmatch=journalmatch), IgnoreList(()))
+
+
+def sift(*lines: str, not_before: float = 0.0, now: float = NOON) -> list[tuple[float, str]]:
+    found = sift_lines(lines, jail(), Stamps(now), "/var/log/auth.log", not_before, now)
+    return [(failure.time, str(failure.subject)) for _, failure in found]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("2026-11-22T11:59:58.250000+00:00 host sshd[7]: bad x from 192.0.2.7", [(NOON - 1.75, "192.0.2.7")]),
+        ("2026-11-22T11:59:58.250000+00:00 host sshd[7]: fine", []),
+        ("2026-11-22T11:59:58.250000+00:00 host other[7]: bad x from 192.0.2.7", []),
+        ("2026-11-22T11:59:58.250000+00:00 host other[7]: sshd[7]: bad x from 192.0.2.7", []),
+        ("bad x from 192.0.2.7", []),
+        ("nonsense sshd[7]: bad x from 192.0.2.7", []),
+        ("", []),
+        (": bad x from 192.0.2.7", []),
+    ],
+)
+def test_a_line_counts_when_head_identifier_and_message_fit(line: str, found: list[tuple[float, str]]) -> None:
+    assert sift(line) == found
+
+
+def test_a_line_from_the_future_or_older_than_the_files_last_end_is_taken_as_of_now() -> None:
+    ahead = "2026-11-22T13:00:00+00:00 host sshd[7]: bad x from 192.0.2.7"
+    behind = "2026-11-22T10:00:00+00:00 host sshd[7]: bad x from 192.0.2.7"
+    assert sift(ahead, behind, not_before=NOON - 5) == [(NOON, "192.0.2.7")] * 2
+    assert sift(behind, not_before=0.0) == [(NOON - 7200, "192.0.2.7")]
+
+
+def trusted(journalmatch=SSHD, identifier: tuple[str, ...] = ("sshd",), **fields: str) -> bool:
+    route = JournalRoute([jail(identifier=identifier, journalmatch=journalmatch), jail("other", ("x",))])
+    hits = route.sift("bad x from 192.0.2.7", lambda field: fields.get(field, ""))
+    return [jail.name for jail, _ in hits] == ["sshd"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "believed"),
+    [
+        ({"_SYSTEMD_UNIT": "ssh.service", "_UID": "0", "SYSLOG_IDENTIFIER": "sshd"}, True),
+        ({"_COMM": "sshd", "_UID": "0", "SYSLOG_IDENTIFIER": "sshd"}, True),
+        # a user's `logger -t sshd`, a user's program called sshd, and one within the unit's cgroup
+        ({"_COMM": "logger", "_UID": "1000", "SYSLOG_IDENTIFIER": "sshd"}, False),
+        ({"_COMM": "sshd", "_UID": "1000", "SYSLOG_IDENTIFIER": "sshd"}, False),
+        ({"_SYSTEMD_UNIT": "ssh.service", "_UID": "1000", "SYSLOG_IDENTIFIER": "sshd"}, False),
+        ({"_SYSTEMD_UNIT": "ssh.service", "_UID": "0", "SYSLOG_IDENTIFIER": "other"}, False),
+        ({"SYSLOG_IDENTIFIER": "sshd"}, False),
+        # a sender that ended before journald looked: only its uid is known
+        ({"_UID": "0", "SYSLOG_IDENTIFIER": "sshd"}, True),
+        ({"_UID": "1000", "SYSLOG_IDENTIFIER": "sshd"}, False),
+        ({"_UID": "0", "SYSLOG_IDENTIFIER": "cron"}, False),
+        ({"_UID": "0", "_COMM": "logger", "SYSLOG_IDENTIFIER": "sshd"}, False),
+    ],
+)
+def test_only_what_journald_itself_knows_of_the_writer_counts(fields: dict[str, str], believed: bool) -> None:
+    assert trusted(**fields) is believed
+
+
+def test_who_need_not_be_root_is_not_believed_when_nothing_is_known() -> None:
+    match = ((("_SYSTEMD_UNIT", "web.service"),),)
+    assert trusted(match, _SYSTEMD_UNIT="web.service", SYSLOG_IDENTIFIER="sshd")
+    assert not trusted(match, _UID="0", SYSLOG_IDENTIFIER="sshd")
+
+
+def test_a_jail_without_journalmatch_believes_nobody() -> None:
+    assert not trusted((), _UID="0", _COMM="sshd", SYSLOG_IDENTIFIER="sshd")
+
+
+def test_the_journals_index_is_asked_for_identifiers_where_there_are_some() -> None:
+    assert JournalRoute([jail(), jail("b", ("a", "c"))]).terms() == [
+        [("SYSLOG_IDENTIFIER", "sshd"), ("SYSLOG_IDENTIFIER", "a"), ("SYSLOG_IDENTIFIER", "c")]
+    ]
+    assert JournalRoute([jail(identifier=())]).terms() == [list(group) for group in SSHD]
+
+
+def test_an_entry_becomes_a_failure_with_its_cursor() -> None:
+    tested = jail()
+    hits = JournalRoute([tested]).sift("bad x from 192.0.2.7", {"_UID": "0", "_COMM": "sshd"}.get)
+    ((owner, failure),) = sight_entry(Entry(NOON, "bad x from 192.0.2.7", "sshd", "s=1;i=2", {}), hits, NOON + 1)
+    assert owner is tested
+    assert (failure.time, failure.position, failure.fields) == (NOON, "s=1;i=2", {"user": "x"})
