@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 
-from nfjail.core.model import Subject
+from nfjail.core.model import LINK_LOCAL, Subject
 
 log = logging.getLogger("nfjail")
 
@@ -24,7 +24,10 @@ _FAMILY = {socket.AF_INET: 4, socket.AF_INET6: 6}
 
 
 def own_addresses() -> list[Subject]:
-    """Every address of every interface, as the kernel has them now."""
+    """Every address of every interface, as the kernel has them now.
+
+    But for link-local ones: they come and go with every container, and nobody else's traffic has them as source.
+    """
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
         sock.send(_HEADER.pack(_HEADER.size + _IFADDRMSG.size, _RTM_GETADDR, _NLM_F_REQUEST_DUMP, 1, 0)
                   + _IFADDRMSG.pack(0, 0, 0, 0, 0))  # fmt: skip
@@ -32,7 +35,7 @@ def own_addresses() -> list[Subject]:
         while True:
             data = sock.recv(65536)
             if _addresses(data, found):
-                return list(found)
+                return [subject for subject in found if not LINK_LOCAL.covers(subject)]
 
 
 def _addresses(data: bytes, found: dict[Subject, None]) -> bool:

@@ -95,7 +95,8 @@ class Answers:
         for subject in subjects:
             _refuse_senseless(subject, jail)
         seconds = _seconds(parameters, jail.rules.policy.bantime)
-        reason = f"{parameters.get('reason') or ''}"
+        text = parameters.get("reason")
+        reason = f"uid {caller.uid}: {text}" if text else f"uid {caller.uid}"
         banned, decisions = [], []
         for subject in dict.fromkeys(subjects):
             before = jail.banned.get(subject)

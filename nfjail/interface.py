@@ -26,7 +26,7 @@ _TYPES = {
     ),
     "Jail": Struct(
         "sources: what is watched, for people. failures: matched log lines since the start. banned: now.\n"
-        "total: all bans on record. refused: packets stopped, null where the kernel does not count them.",
+        "total: bans since then, and those in force at the start. refused: packets stopped, null where nothing counts them.",
         {
             "name": "string",
             "sources": "[]string",

@@ -17,6 +17,7 @@ from nfjail.assembly import (
     settings_of,
 )
 from nfjail.config import Config
+from nfjail.core.duration import format_duration
 from nfjail.core.jail import Jail
 from nfjail.engine import Engine
 from nfjail.errors import NfjailError
@@ -123,7 +124,8 @@ class Regime:
         for name, watched in self.intake.sources.items():
             rules = self._engine.jails[name].rules
             what = ", ".join(watched)
-            log.warning("%s: watching %s: a ban after %d failures in %ds", name, what, rules.maxretry, rules.findtime)
+            span = format_duration(rules.findtime)
+            log.warning("%s: watching %s: a ban after %d failures in %s", name, what, rules.maxretry, span)
         if not self.intake.sources:
             log.warning("no jail is enabled: only bans by hand (nfjail ctl ban ADDRESS)")
 

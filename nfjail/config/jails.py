@@ -94,36 +94,35 @@ def _patterns(draft: _Draft, wanted: bool, filters: Filters, problems: Problems)
     mode, modes = values["mode"], draft.filter.modes
     if mode in modes:
         return modes[mode].then(own)
-    hint = (
-        f"write one of {', '.join(map(key_text, modes))}" if len(modes) > 1 else "remove it: this filter has no modes"
-    )
+    hint = f"write one of {', '.join(map(key_text, modes))}" if len(modes) > 1 else "remove it: this filter has no modes"
     problems.at(table.value["mode"], f"the filter {key_text(name)} has no mode {brief(mode)}", hint)
     return own
 
 
 def _check_complete(draft: _Draft, patterns: Patterns, problems: Problems) -> None:
     """Whether an enabled jail has all it needs to work. What is there but wrong has been noted already."""
-    table, values = draft.table, draft.values
-    wrong = {key for key in ("filter", "mode", "failregex", "backend", "logpath", "journalmatch")
-             if draft.is_wrong(key, problems)}  # fmt: skip
+    keys = ("filter", "mode", "failregex", "backend", "logpath", "journalmatch")
+    wrong = {key for key in keys if draft.is_wrong(key, problems)}
+    name = key_text(draft.filter_name)
     if not patterns.failregex and not wrong & {"filter", "mode", "failregex"}:
         if draft.filter:
-            hint = "add failregex to the filter or to the jail"
-            what = (
-                f"it is enabled, but its filter {key_text(draft.filter_name)} has no pattern in mode {values['mode']}"
-            )
-            draft.incomplete(what, hint, problems)
-        elif "filter" not in table.value:
-            hint = f"write [filter.{key_text(draft.filter_name)}] with failregex, or name another filter"
+            what = f"it is enabled, but its filter {name} has no pattern in mode {draft.values['mode']}"
+            draft.incomplete(what, "add failregex to the filter or to the jail", problems)
+        elif "filter" not in draft.table.value:
+            hint = f"write [filter.{name}] with failregex, or name another filter"
             draft.incomplete("it is enabled, but there is no filter of this name", hint, problems)
-    backend = values["backend"]
-    has_journalmatch = bool(values["journalmatch"]) or bool(wrong & {"journalmatch", "filter"})
-    has_logpath = bool(values["logpath"]) or "logpath" in wrong
-    if "backend" in wrong:
-        return
+    if "backend" not in wrong:
+        _check_source(draft, wrong, problems)
+
+
+def _check_source(draft: _Draft, wrong: set[str], problems: Problems) -> None:
+    """Whether there is something to read for the backend."""
+    backend = draft.values["backend"]
+    has_logpath = draft.values["logpath"] or "logpath" in wrong
+    has_journalmatch = draft.values["journalmatch"] or wrong & {"journalmatch", "filter"}
     if backend == "file" and not has_logpath:
-        hint = 'write logpath = ["/var/log/..."]'
-        draft.incomplete('it is enabled, its backend is "file", but it has no logpath', hint, problems)
+        what = 'it is enabled, its backend is "file", but it has no logpath'
+        draft.incomplete(what, 'write logpath = ["/var/log/..."]', problems)
     elif backend == "journal" and not has_journalmatch:
         what = 'it is enabled, its backend is "journal", but it has no journalmatch'
         draft.incomplete(what, _JOURNALMATCH, problems)

@@ -65,9 +65,7 @@ def whole(least: int, most: int) -> Kind:
     def parse(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             hint = ", without quotes" if isinstance(value, str) else ""
-            raise BadValueError(
-                (f"{brief(value)} cannot be used", f"write a whole number from {least} to {most}{hint}")
-            )
+            raise BadValueError((f"{brief(value)} cannot be used", f"write a whole number from {least} to {most}{hint}"))
         return value
 
     return Kind(parse)
@@ -201,10 +199,8 @@ FORMULA = Kind(_formula)
 
 def _folder(value: Any) -> str | None:
     text = _text(value)
-    if text and not os.path.isabs(text):
-        raise BadValueError(
-            (f"{brief(value)} is not absolute", 'write the whole path, or "" for the journal of this machine')
-        )
+    if text and (not os.path.isabs(text) or "\0" in text):
+        raise BadValueError((f"{brief(value)} is not absolute", 'write the whole path, or "" for the journal of this machine'))
     return text or None
 
 

@@ -13,9 +13,7 @@ from nfjail.config.tables import inner_table, read_top, read_values
 from nfjail.config.types import Config
 
 
-def load(
-    config_dir: str | None, *, vendor: str | None = None, runtime: str | None = None, check_all: bool = False
-) -> Config:
+def load(config_dir: str | None, *, vendor: str | None = None, runtime: str | None = None, check_all: bool = False) -> Config:
     """The merged configuration of vendor, runtime (both folders of *.toml files) and config_dir/conf.d.
 
     None: the places of an installed nfjail; config_dir must exist only if it is given. check_all: also compiles the

@@ -46,9 +46,7 @@ def _port_range(item: Any) -> tuple[int, int]:
     if (first, last) == (0, 65535):  # fail2ban's way to write "all"
         return _ALL_PORTS
     if not 1 <= first <= last <= 65535:
-        raise BadValueError(
-            (f"{brief(item)} is no port", 'write numbers from 1 to 65535, the lower one first: "8000-8080"')
-        )
+        raise BadValueError((f"{brief(item)} is no port", 'write numbers from 1 to 65535, the lower one first: "8000-8080"'))
     return first, last
 
 
@@ -59,9 +57,7 @@ def _service(item: Any) -> tuple[int, int]:
         port = socket.getservbyname(item)
     except (OSError, ValueError):  # ValueError: a NUL or a lone surrogate in it
         if item not in _SERVICES:
-            raise BadValueError(
-                (f"{brief(item)}: no service is known by this name", "write the number of its port")
-            ) from None
+            raise BadValueError((f"{brief(item)}: no service is known by this name", "write the number of its port")) from None
         port = _SERVICES[item]
     return port, port
 
@@ -110,9 +106,7 @@ _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*(?!\d+\.?\Z){_LABEL}\.
 
 def _ignored(item: Any) -> Subject | str:
     if not isinstance(item, str):
-        raise BadValueError(
-            (f"{brief(item)} is no address", 'write addresses in quotes: ["192.0.2.1", "2001:db8::/64"]')
-        )
+        raise BadValueError((f"{brief(item)} is no address", 'write addresses in quotes: ["192.0.2.1", "2001:db8::/64"]'))
     address, _, mask = item.partition("/")
     if parse_address(mask) is not None:
         return from_core(parse_subject, f"{address}/{_prefix_length(item, mask)}")
@@ -165,7 +159,7 @@ def _match_groups(item: Any) -> JournalMatch:
         field, equals, value = word.partition("=")
         if word == "+":
             groups.append({})
-        elif not equals or not _FIELD.fullmatch(field):
+        elif not equals or not _FIELD.fullmatch(field) or "\0" in value:
             raise BadValueError((f"{brief(item)}: {brief(word)} is not FIELD=value", _EXAMPLE))
         else:
             groups[-1].setdefault(field, {})[value] = None

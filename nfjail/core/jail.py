@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from nfjail.core.filter import Filter
 from nfjail.core.ignore import IgnoreList
-from nfjail.core.model import Failure, Subject, parse_address
+from nfjail.core.model import LINK_LOCAL, Failure, Subject, parse_address
 from nfjail.core.policy import Policy
 from nfjail.core.window import Window
 
@@ -62,7 +62,8 @@ class Jail:
     def subject_of(self, host: str) -> Subject | None:
         """Whom a failure from that address counts against; None: nobody (no address, or one that is ignored).
 
-        An IPv6 address counts with its network; but one that shares it with an ignored or own address counts alone.
+        An IPv6 address counts with its network; but one that shares it with an ignored or own address counts alone,
+        and so does a link-local one: that network is every neighbour's.
         """
         subjects = self._subjects
         if host in subjects:
@@ -79,7 +80,7 @@ class Jail:
         if single.family == 4 or self.rules.ipv6_prefix == 128:
             return single
         network = single.widened(self.rules.ipv6_prefix)
-        return single if self._ignore.touches(network) else network
+        return single if LINK_LOCAL.covers(single) or self._ignore.touches(network) else network
 
     def see(self, failure: Failure) -> int:
         """Counts a failure; returns how many there are now (maxretry: a ban is due), or 0 if it does not count.

@@ -92,6 +92,9 @@ def parse_subject(text: str) -> Subject:
     return wide
 
 
+LINK_LOCAL = parse_subject("fe80::/10")
+
+
 class Entry(NamedTuple):
     """One event of a log, from the journal or from a line in a file."""
 

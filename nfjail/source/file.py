@@ -92,7 +92,8 @@ class FileSource:
                 continue
             files.add(os.path.realpath(path))
             stored = self._positions.pop(path, None)
-            self._followers[path] = Follower(path, stored, lookback, self._watcher, self._owners)
+            back = lookback if stored or os.path.exists(path) else None
+            self._followers[path] = Follower(path, stored, back, self._watcher, self._owners)
         for path, follower in list(self._followers.items()):
             if follower.idle and path not in matches:
                 del self._followers[path]

@@ -67,22 +67,17 @@ class Follower:
             self._not_before = max(self._not_before, unchanged_until)
         try:
             self._look(now)
-            batches = self._read(now, limit)
         except (NfjailError, OSError) as error:
             self._warn(str(error))
-            batches = self._read_on(now, limit)
-        return batches
-
-    def _read_on(self, now: float, limit: int) -> list[LineBatch]:
-        """Reads what is open, though something else cannot be read and lines may wait there for long."""
         try:
-            return self._read(now, limit)
+            batches = self._read(now, limit)
         except OSError as error:
             self._warn(f"{self.path} cannot be read: {error.strerror}")
             self._begin_again()
             return []
-        finally:
+        if self._trouble:  # lines may wait for long in what cannot be read
             self._not_before = 0.0
+        return batches
 
     def close(self) -> None:
         while self._replays:
@@ -125,6 +120,8 @@ class Follower:
         self._started = True
         self._trouble = ""
         self._replays, self._files = plan
+        if not self._files:
+            self._newer_than = max(file.mtime for file in found.files) + 1
         for file in self._files:
             self._adopt(file)
 

@@ -30,7 +30,7 @@ def jail(*ignored: str, prefix: int = 64) -> Jail:
         ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
         ("2001:db8:9::1", "2001:db8:9::/64"),
         ("2001:db8:5:5::9", "2001:db8:5:5::9"),  # shares its /64 with an ignored address: counts alone
-        ("fe80::1%eth0", "fe80::/64"),
+        ("fe80::1%eth0", "fe80::1"),  # every neighbour has that network
     ],
 )
 def test_who_a_failure_counts_against(host: str, subject: str) -> None:

@@ -28,8 +28,8 @@ _patterns = st.lists(
     max_size=3,
     unique=True,
 ).map(tuple)
-_paths = st.lists(_literals.filter(lambda t: "\0" not in t).map(lambda t: f"/{t}.log"), max_size=3, unique=True).map(tuple)
-_values = st.text(max_size=8)
+_values = st.text(max_size=8).filter(lambda text: "\0" not in text)
+_paths = st.lists(_values.map(lambda text: f"/{text}.log"), max_size=3, unique=True).map(tuple)
 _pairs = st.tuples(st.from_regex(r"_?[A-Z][A-Z0-9_]{0,8}", fullmatch=True), _values)
 _group = st.lists(_pairs, max_size=3, unique_by=lambda pair: pair[0]).map(
     lambda pairs: (("_UID", "0"), *(pair for pair in pairs if pair[0] != "_UID"))
@@ -131,7 +131,7 @@ def _configs(draw: st.DrawFn) -> Config:
         priority=draw(st.sampled_from(("raw", "filter")) | st.integers(-(2**31) + 1, 2**31 - 1)),
         iptables=draw(st.sampled_from(("iptables", "iptables-nft", "iptables-legacy"))),
         iptables_chain=draw(st.from_regex(r"[A-Z][A-Za-z0-9_.-]{0,27}", fullmatch=True)),
-        journal_path=draw(st.none() | _literals.map(lambda text: f"/{text}")),
+        journal_path=draw(st.none() | _values.map(lambda text: f"/{text}")),
         dbpurgeage=draw(_seconds),
         filters=filters,
         jails=draw(_jails(filters)),

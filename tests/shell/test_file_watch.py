@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import select
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from file_bed import NOW, Reader, append, copytruncate, reading, rename_rotate, stamped
 
 from nfjail.source.file_watch import file_system
-from nfjail.source.inotify import Inotify
+from nfjail.source.inotify import IN_Q_OVERFLOW, Event, Inotify
 
 
 @pytest.fixture
@@ -60,11 +62,11 @@ def test_the_first_read_needs_no_event(path: Path) -> None:
 
 
 @pytest.mark.parametrize("rotate", [rename_rotate, copytruncate])
-def test_a_rotation_wakes_the_reader(path: Path, rotate: object) -> None:
+def test_a_rotation_wakes_the_reader(path: Path, rotate: Callable[[Path], None]) -> None:
     with reading(path) as reader:
         append(path, "x")
         reader.read()
-        (rename_rotate if rotate is rename_rotate else copytruncate)(path)
+        rotate(path)
         assert is_readable(reader, 1.0)
         reader.read()
         append(path, "after")
@@ -240,7 +242,7 @@ def test_an_unreadable_file_is_said_once_with_advice_and_read_when_it_may(
     folder.mkdir(mode=0o755)
     path = folder / "auth.log"
     append(path, stamped(NOW, "secret"))
-    path.chmod(0o640)
+    path.chmod(0o600)
     os.seteuid(65534)  # nobody
     try:
         with caplog.at_level(logging.WARNING), reading(path) as reader:
@@ -263,8 +265,6 @@ def test_an_unreadable_file_is_said_once_with_advice_and_read_when_it_may(
 def test_what_is_no_file_is_refused_once_and_never_blocks(
     tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    import socket
-
     path = tmp_path / "x.log"
     if kind == "a directory":
         path.mkdir()
@@ -278,7 +278,7 @@ def test_what_is_no_file_is_refused_once_and_never_blocks(
         for _ in range(3):
             assert reader.read() == []
             append(tmp_path / "something-else", "x")
-        assert [r.getMessage().partition(" is ")[2] for r in caplog.records] == [f"{kind}, not a log file: correct logpath"]
+        assert [r.getMessage() for r in caplog.records] == [f"{path} is {kind}, not a log file: correct logpath"]
 
 
 def test_a_file_takes_the_place_of_a_directory(tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_events_that_the_kernel_lost_lose_no_lines(path: Path, tmp_path: Path, m
         append(path, "one")
         append(tmp_path / "later.log", "two")
         real = Inotify.read
-        monkeypatch.setattr(Inotify, "read", lambda self: [*real(self)[:0], (-1, 0x4000)])  # IN_Q_OVERFLOW
+        monkeypatch.setattr(Inotify, "read", lambda self: real(self)[:0] + [Event(-1, IN_Q_OVERFLOW)])
         assert reader.read() == ["one", "two"]
 
 
@@ -351,7 +351,7 @@ def test_the_kernel_tells_the_type_of_a_file_system() -> None:
     assert file_system(os.makedev(4095, 7)) == ""
 
 
-def test_a_thousand_files_leave_nothing_open_afterwards(tmp_path: Path) -> None:
+def test_many_files_leave_nothing_open_afterwards(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for i in range(300):
         append(tmp_path / f"{i}.log", stamped(NOW, "x"))
@@ -366,15 +366,17 @@ def test_a_thousand_files_leave_nothing_open_afterwards(tmp_path: Path) -> None:
 def test_an_error_while_reading_is_said_and_reading_begins_again(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    def fail(fd: int, size: int, offset: int) -> bytes:
+        raise OSError(5, "Input/output error")
+
     with caplog.at_level(logging.WARNING), reading(path) as reader:
         reader.read()
         append(path, "one")
         assert reader.read() == ["one"]
         append(path, "two")
-        real = os.pread
-        monkeypatch.setattr("os.pread", lambda fd, size, offset: (_ for _ in ()).throw(OSError(5, "Input/output error")))
-        assert reader.read() == []
-        monkeypatch.setattr("os.pread", real)
+        with monkeypatch.context() as broken:
+            broken.setattr("os.pread", fail)
+            assert reader.read() == []
         append(path, "three")
         os.utime(path)
         assert reader.read() == ["two", "three"]

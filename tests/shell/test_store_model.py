@@ -1,4 +1,4 @@
-"""Whatever is done in whatever order, the store holds what a dict would hold; never two live bans of one subject in one jail."""
+"""Whatever is done in whatever order, the store holds what a dict would: one live ban of a subject in a jail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from nfjail.store import Store
 JAILS = st.sampled_from(["sshd", "nginx"])
 SUBJECTS = st.sampled_from([parse_subject(text) for text in (number(1), number(2), "10.0.0.0/24", "2001:db8::/64")])
 TIMES = st.integers(0, 50).map(lambda n: NOW + n)
-BANS = st.builds(Ban, JAILS, SUBJECTS, TIMES, st.none() | TIMES, st.integers(1, 5))
+PLAIN = {"origin": st.just("filter"), "reason": st.just(""), "evidence": st.just(())}
+BANS = st.builds(Ban, JAILS, SUBJECTS, TIMES, st.none() | TIMES, st.integers(1, 5), **PLAIN)
 UNBANS = st.builds(Unban, JAILS, SUBJECTS, TIMES, st.sampled_from(["expired", "by hand"]))
 
 
@@ -95,7 +96,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.store.positions() == self.positions
         free = [(ban.jail, ban.subject, at) for ban, at, why in self.past if why != "replaced" and at > NOW + 9]
         assert sorted(self.store.ended_since(NOW + 9)) == sorted(free)
-        known = Counter([key for key in self.live] + [(ban.jail, ban.subject) for ban, _, _ in self.past])
+        known = Counter([*self.live] + [(ban.jail, ban.subject) for ban, _, _ in self.past])
         for (jail, subject), times in known.items():
             assert self.store.count(jail, subject) == times
             assert self.store.count(None, subject) == sum(known[name, subject] for name in ("sshd", "nginx"))
@@ -105,16 +106,12 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def tells_the_history_of_everybody(self) -> None:
-        found = self.store.why(parse_subject("0.0.0.0/0"), 999) + self.store.why(parse_subject("::/0"), 999)
-        told = [(record.ban, record.ended_at, record.ended_why) for record in found]
+        found = [tuple(record) for text in ("0.0.0.0/0", "::/0") for record in self.store.why(parse_subject(text), 999)]
         expected = [(ban, None, "") for ban in self.live.values()] + self.past
-        assert sorted(map(repr, told)) == sorted(map(repr, expected))
-        assert [record.ban.since for record in found] == sorted(
-            (record.ban.since for record in found), key=lambda since: -since
-        ) or any(":" in str(record.ban.subject) for record in found)
+        assert sorted(map(repr, found)) == sorted(map(repr, expected))
 
 
 StoreMachine.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=30, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestStore = StoreMachine.TestCase
