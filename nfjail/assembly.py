@@ -13,7 +13,7 @@ from nfjail.core.model import Subject
 from nfjail.core.policy import Policy
 from nfjail.firewall import Gate
 from nfjail.firewall.choice import Settings
-from nfjail.source.journal import journal_exists
+from nfjail.source.journal import journal_is_kept
 
 MANUAL_BANTIME = 600.0  # seconds, as fail2ban's default
 
@@ -26,11 +26,11 @@ class Ignored(NamedTuple):
     added: tuple[Subject, ...]  # with ctl ignore add
 
 
-def source_of(jail: JailConfig) -> str:
+def source_of(jail: JailConfig, journal_path: str | None) -> str:
     """"journal" or "file": what backend = "auto" comes to on this machine."""
     if jail.backend != "auto":
         return jail.backend
-    if jail.journalmatch and journal_exists():
+    if jail.journalmatch and (journal_path or journal_is_kept()):
         return "journal"
     return "file"
 

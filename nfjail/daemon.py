@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import random
@@ -27,7 +28,7 @@ from nfjail.intake import Reading
 from nfjail.log import set_up_log
 from nfjail.notify import notify, watchdog_interval
 from nfjail.regime import Regime
-from nfjail.store import Store
+from nfjail.store import Store, StoreDamaged
 from nfjail.tell import ban_event, ban_sentence, failure_event, failure_sentence
 
 log = logging.getLogger("nfjail")
@@ -49,7 +50,8 @@ class Options(NamedTuple):
 def run(options: Options) -> int:
     """Runs until told to stop by SIGTERM or SIGINT. Raises NfjailError when it cannot start."""
     set_up_log(sys.stderr, options.verbose)
-    config = load(options.config)
+    gc.set_threshold(50_000, 20, 50)  # failures and bans hold no cycles: look for some less often
+    config = _load(options)
     with contextlib.ExitStack() as stack:
         Daemon(options, config, stack).loop()
     return 0
@@ -130,6 +132,10 @@ class Daemon:
                 for key, mask in ready:
                     key.data(mask, now)
                 self._turn(now)
+            except StoreDamaged as error:
+                log.error("%s", error)
+                with contextlib.suppress(NfjailError):  # a full disk: whoever needs the store next comes here again
+                    self.engine.mend_store(now)
             except NfjailError as error:
                 log.error("%s", error)
             except Exception:
@@ -154,9 +160,16 @@ class Daemon:
         if self.engine.trouble and now - self._retried_at >= _RETRY_AFTER:
             self._retried_at = now
             self.engine.retry(now)
+        if now - self._purged_at >= _PURGE_EVERY and not self._regime.intake.more:
+            self._purge(now)
         if self._watchdog and now - self._alive_at >= self._watchdog:
             self._alive_at = now
             notify("WATCHDOG=1", f"STATUS={self._status_line()}")
+
+    def _purge(self, now: float) -> None:
+        """Forgets a piece of old history; the next turn, whenever that is, goes on if there is more."""
+        if "store" in self.engine.trouble or not self.store.purge(now - self._regime.config.dbpurgeage):
+            self._purged_at = now
 
     def _read(self, now: float) -> None:
         intake = self._regime.intake
@@ -204,10 +217,6 @@ class Daemon:
         for decision in decisions:
             log.log(logging.WARNING if isinstance(decision, Ban) else logging.INFO, "%s", ban_sentence(decision))
             self.control.publish(ban_event(decision), now)
-        if now - self._purged_at >= _PURGE_EVERY:
-            self._purged_at = now
-            with contextlib.suppress(NfjailError):  # a store in trouble says so when it has something to store
-                self.store.purge(now - self._regime.config.dbpurgeage)
 
     def _tell_failure(self, counted: Counted, now: float) -> None:
         log.info("%s", failure_sentence(counted))
@@ -223,7 +232,7 @@ class Daemon:
         """Reads the configuration anew; returns the enabled jails. Raises NfjailError if it is not good: all stays."""
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            self._regime.reload(load(self.options.config), now)
+            self._regime.reload(_load(self.options), now)
             self._watch_all()
             self._free_ignored(now)
         except NfjailError as error:
@@ -232,6 +241,10 @@ class Daemon:
         finally:
             notify("READY=1", f"STATUS={self._status_line()}")
         return sorted(self.sources)
+
+
+def _load(options: Options) -> Config:
+    return load(options.config, runtime=os.path.join(options.runtime, "conf.d"))
 
 
 def _open_store(state: str, now: float) -> Store:

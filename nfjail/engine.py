@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from heapq import heappop, heappush
 from typing import NamedTuple, Protocol
 
@@ -28,6 +29,7 @@ class Store(Protocol):
 
     def commit(self, decisions: Sequence[Decision], positions: Mapping[str, str], now: float) -> None: ...
     def count(self, jail: str | None, subject: Subject) -> int: ...
+    def live(self) -> Iterator[Ban]: ...
     def replace(self, bans: Iterable[Ban], positions: Mapping[str, str], now: float) -> None: ...
 
 
@@ -118,7 +120,11 @@ class Engine:
     def _earlier(self, jail: str | None, subject: Subject) -> int:
         fresh = self._fresh
         unsaved = sum(fresh[name, subject] for name in self.jails) if jail is None else fresh[jail, subject]
-        return self.store.count(jail, subject) + unsaved
+        try:
+            return self.store.count(jail, subject) + unsaved
+        except NfjailError as error:  # a ban of the wrong length is better than none
+            self._store_fails(error)
+            return unsaved
 
     def _impose(self, ban: Ban) -> list[Decision]:
         """Keeps the ban in mind; an earlier one of the same subject that is over by then is ended first."""
@@ -195,22 +201,36 @@ class Engine:
         try:
             self._commit(now)
         except NfjailError as error:
-            if "store" not in self.trouble:
-                log.error("%s; bans still reach the kernel, and are stored as soon as possible", error)
-            self.trouble["store"] = str(error)
+            self._store_fails(error)
             return
         if self.trouble.pop("store", None):
             log.warning("the store works again: caught up with %d decisions", len(self._unsaved))
         self._unsaved.clear()
         self._fresh.clear()
 
+    def _store_fails(self, error: NfjailError) -> None:
+        if "store" not in self.trouble:
+            log.error("%s; bans still reach the kernel, and are stored as soon as possible", error)
+        self.trouble["store"] = str(error)
+
     def _commit(self, now: float) -> None:
         try:
             self.store.commit(self._unsaved, self.positions, now)
         except StoreDamaged as error:
-            log.error("%s; making a new store of the bans that are in force", error)
-            self.store.replace([ban._replace(since=now, reason="kept when the store broke") for ban in self.bans()],
-                               self.positions, now)  # fmt: skip
+            log.error("%s", error)
+            self.mend_store(now)
+
+    def mend_store(self, now: float) -> None:
+        """A new store in place of a damaged one, with the bans in force. Raises StoreError: then it is to be tried again."""
+        known: dict[tuple[str, Subject], Ban] = {}
+        with suppress(NfjailError):  # what can still be read knows more than the sets do
+            known = {(ban.jail, ban.subject): ban for ban in self.store.live()}
+        for decision in self._unsaved:
+            if isinstance(decision, Ban):
+                known[decision.jail, decision.subject] = decision
+        kept = [known.get((ban.jail, ban.subject)) or ban._replace(since=now) for ban in self.bans()]
+        self.store.replace(kept, self.positions, now)
+        log.warning("a new store has been begun with the %d bans in force; their history is in the old file", len(kept))
 
     def sync(self, now: float) -> None:
         """Makes the kernel hold exactly what should be. Trouble is kept in trouble, and said."""

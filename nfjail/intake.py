@@ -40,7 +40,7 @@ class Intake:
         self._open_files(config, positions, now, lookback)
 
     def _open_journal(self, config: Config, positions: Mapping[str, str], now: float, lookback: float | None) -> None:
-        wanted = [jail for jail in config.enabled if source_of(jail) == "journal"]
+        wanted = [jail for jail in config.enabled if source_of(jail, config.journal_path) == "journal"]
         self._journal_key = f"journal:{config.journal_path}" if config.journal_path else "journal"
         self._of |= {jail.name: [self._journal_key.replace(":", " ", 1)] for jail in wanted}
         self._route = JournalRoute([self._jails[jail.name] for jail in wanted])
@@ -52,7 +52,7 @@ class Intake:
             )
 
     def _open_files(self, config: Config, positions: Mapping[str, str], now: float, lookback: float | None) -> None:
-        wanted = [jail for jail in config.enabled if source_of(jail) == "file"]
+        wanted = [jail for jail in config.enabled if source_of(jail, config.journal_path) == "file"]
         self._of |= {jail.name: list(jail.logpath) for jail in wanted}
         self._logpaths = {jail.name: jail.logpath for jail in wanted}
         self._by_path: dict[str, list[str]] = {}

@@ -24,7 +24,7 @@ from nfjail.errors import NfjailError
 from nfjail.exempt import Exempt
 from nfjail.firewall.choice import Firewalls
 from nfjail.intake import Intake, Reading
-from nfjail.store import Store
+from nfjail.store import Store, StoreError
 
 log = logging.getLogger("nfjail")
 
@@ -48,23 +48,32 @@ class Regime:
         chosen = self._firewalls.choose(banactions(self.config))
         self._engine.replace_jails(jails)
         self._use(self.config, now)
-        if self._store.recovered:
-            log.error("%s", self._store.recovered)
-        if self._store.fresh:
-            self._adopt(now)
-        self._store.end_expired(now)
-        for name, subject, ended in self._store.ended_since(now - 2 * longest_findtime(jails.values())):
-            if name in jails:
-                jails[name].end(subject, ended)
-        self._engine.restore(self._store.live())
+        self._restore(now)
         self._engine.sync(now)
-        self._engine.positions = self._store.positions()
+        self._engine.positions |= self._store.positions()
         self._firewalls.clear_left(self._engine.positions.get(_KINDS, ""))
         self._engine.positions[_KINDS] = self._firewalls.kinds()
         self.intake = Intake(self.config, jails, self._engine.positions, now, replay=True)
         self._say_what_is_watched(chosen)
         gc.collect()
         gc.freeze()  # what is here now stays: no need to look through it again and again
+
+    def _restore(self, now: float) -> None:
+        """The bans that the store holds, and if it was lost, those that the kernel holds."""
+        if self._store.recovered:
+            log.error("%s", self._store.recovered)
+        if self._store.fresh:
+            self._adopt(now)
+        try:
+            self._store.end_expired(now)
+        except StoreError as error:  # a full disk: they end in the engine, and in the store when there is room
+            log.error("%s; going on with what is stored", error)
+        jails = self._engine.jails
+        stood = min(self._store.saved_at() or now, now)  # from there the logs are read on, and replayed what was before
+        for name, subject, ended in self._store.ended_since(stood - 2 * longest_findtime(jails.values())):
+            if name in jails:
+                jails[name].end(subject, ended)
+        self._engine.restore(self._store.live())
 
     def _adopt(self, now: float) -> None:
         """The bans of a store that is lost live on in the kernel's sets."""

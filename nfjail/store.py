@@ -106,7 +106,7 @@ class Store:
         Ignore entries are carried over as far as they can be read. `recovered` says where the old file is.
         """
         new = build(self.path, bans, positions, salvage(self._db)[1], now)
-        self._db.close()  # else it would take the new file's -wal for its own
+        self._db.close()  # before its files are renamed, so that they stay together
         aside = put_in_place(new, self.path, now)
         with reported(self.path):
             self._db = connect(self.path)
@@ -173,6 +173,12 @@ class Store:
         """Source -> position, as last committed."""
         with reported(self.path):
             return read_positions(self._db)
+
+    def saved_at(self) -> float | None:
+        """When positions were last committed; None: never."""
+        with reported(self.path):
+            moment: float | None = self._db.execute("SELECT max(saved_at) FROM position").fetchone()[0]
+        return moment
 
     def ignored(self) -> list[Ignored]:
         """Who is not to be banned for now: (subject, end or None, reason). Also those whose time is over."""

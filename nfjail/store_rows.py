@@ -82,10 +82,10 @@ def read_evidence(text: str, banned: Subject) -> tuple[Failure, ...]:
         Failure(
             one["time"],
             parse_subject(one["subject"]) if "subject" in one else banned,
-            one["message"],
-            one["position"],
+            printable(one["message"]),
+            printable(one["position"]),
             one["pattern"],
-            one.get("fields", {}),
+            {name: printable(value) for name, value in one.get("fields", {}).items()},
         )
         for one in json.loads(text)
     )
@@ -106,15 +106,15 @@ def read_ignored(db: sqlite3.Connection) -> list[Ignored]:
 
 
 def _evidence_text(failures: Sequence[Failure], banned: Subject) -> str:
-    """JSON, in ASCII: any text can be written so, NUL and all."""
+    """JSON, in ASCII: any text can be written so, NUL and lone surrogates too."""
     if not failures:
         return "[]"
     kept = []
     for time, subject, message, position, pattern, fields in failures[-MAX_FAILURES:]:
-        one: dict[str, object] = {"time": time, "message": printable(message), "position": printable(position)}
+        one: dict[str, object] = {"time": time, "message": message[:MAX_TEXT], "position": position[:MAX_TEXT]}
         one["pattern"] = pattern
         if fields:
-            one["fields"] = {name: printable(text) for name, text in fields.items()}
+            one["fields"] = {name: text[:MAX_TEXT] for name, text in fields.items()}
         if subject != banned:  # an address in a banned network
             one["subject"] = str(subject)
         kept.append(one)

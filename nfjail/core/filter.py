@@ -48,8 +48,8 @@ class _Slots(NamedTuple):
     """Where a pattern's captures are among the groups of the compiled expression."""
 
     pattern: int
-    host: int
-    fields: tuple[tuple[str, int], ...]
+    groups: tuple[int, ...]  # the host's, then those of names
+    names: tuple[str, ...]
 
 
 class _Expanded(NamedTuple):
@@ -90,13 +90,14 @@ class Filter:
             if any(ignore.search(message) for ignore in self._ignore):
                 return None
         # The last group of each alternative is an empty one that tells which alternative it was.
-        pattern, host, names = self._slots[found.lastindex or 0]
-        fields = {}
-        for name, group in names:
-            text = found[group]
-            if text:
-                fields[name] = text
-        return _new_match((pattern, found[host], fields))
+        pattern, groups, names = self._slots[found.lastindex or 0]
+        if len(names) == 1:  # nearly always: the user
+            host, text = found.group(*groups)
+            return _new_match((pattern, host, {names[0]: text} if text else {}))
+        if not names:
+            return _new_match((pattern, found[groups[0]], {}))
+        host, *texts = found.group(*groups)
+        return _new_match((pattern, host, {name: text for name, text in zip(names, texts, strict=True) if text}))
 
 
 def expand(index: int, text: str) -> _Expanded:
@@ -144,8 +145,9 @@ def _join(expanded: Sequence[_Expanded], slots: dict[int, _Slots]) -> Probe:
 
 
 def _note(slots: dict[int, _Slots], marker: int, index: int, names: tuple[tuple[str, int], ...]) -> None:
-    host = dict(names)["host"]
-    slots[marker] = _Slots(index, host, tuple((name, group) for name, group in names if name != "host"))
+    fields = [(name, group) for name, group in names if name != "host"]
+    groups = (dict(names)["host"], *(group for _, group in fields))
+    slots[marker] = _Slots(index, groups, tuple(name for name, _ in fields))
 
 
 def _one_by_one(expanded: Sequence[_Expanded], slots: dict[int, _Slots]) -> Probe:

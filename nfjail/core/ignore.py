@@ -17,28 +17,34 @@ class IgnoreList:
 
     def __init__(self, subjects: Iterable[Subject]) -> None:
         self.subjects = tuple(dict.fromkeys((*NEVER, *subjects)))
-        self._nets: dict[int, dict[int, set[bytes]]] = {4: {}, 6: {}}
+        nets: dict[int, dict[int, set[bytes]]] = {4: {}, 6: {}}
         for family, packed, prefixlen in self.subjects:
-            self._nets[family].setdefault(prefixlen, set()).add(packed)
+            nets[family].setdefault(prefixlen, set()).add(_key(packed, prefixlen))
+        self._nets = {family: sorted(by_length.items()) for family, by_length in nets.items()}
         self._inside: dict[tuple[int, int], frozenset[bytes]] = {}
 
     def covers(self, subject: Subject) -> bool:
         """Whether all of subject is ignored."""
         family, packed, prefixlen = subject
-        return any(
-            length <= prefixlen and masked(packed, length) in nets for length, nets in self._nets[family].items()
-        )
+        for length, keys in self._nets[family]:
+            if length > prefixlen:
+                return False
+            if _key(packed, length) in keys:
+                return True
+        return False
 
     def touches(self, subject: Subject) -> bool:
         """Whether some ignored address lies in subject: then banning it would hit a bystander."""
-        if self.covers(subject):
-            return True
         key = subject.family, subject.prefixlen
         if key not in self._inside:
             self._inside[key] = frozenset(
                 masked(packed, subject.prefixlen)
-                for length, nets in self._nets[subject.family].items()
-                if length > subject.prefixlen
-                for packed in nets
+                for family, packed, length in self.subjects
+                if family == subject.family and length > subject.prefixlen
             )
-        return subject.packed in self._inside[key]
+        return subject.packed in self._inside[key] or self.covers(subject)
+
+
+def _key(packed: bytes, prefixlen: int) -> bytes:
+    """What is equal for all addresses of a network of that length. Whole bytes, as most lengths are, cost little."""
+    return masked(packed, prefixlen) if prefixlen % 8 else packed[: prefixlen >> 3]

@@ -96,7 +96,7 @@ class Jail:
     def end(self, subject: Subject, when: float) -> None:
         """The ban of subject ended then; earlier failures no longer count."""
         self.banned.pop(subject, None)
-        self.window.take(subject)
+        self.window.forget(subject, when)  # those after it may have been read already
         self._ended[subject] = max(when, self._ended.get(subject, when))
         if len(self._ended) > self._sweep_at:
             recent = when - 2 * self.rules.findtime

@@ -96,13 +96,11 @@ LINK_LOCAL = parse_subject("fe80::/10")
 
 
 class Entry(NamedTuple):
-    """One event of a log, from the journal or from a line in a file."""
+    """One event of the journal that a filter recognised."""
 
     time: float
     message: str
-    identifier: str  # syslog tag; whoever wrote the message chose it
-    position: str  # where it stands: the journal's cursor, or the file's path
-    fields: Mapping[str, str]  # what journald itself says of the writer (_UID, _SYSTEMD_UNIT ...); empty for files
+    cursor: str  # where it stands
 
 
 class Failure(NamedTuple):

@@ -10,7 +10,9 @@ from nfjail.core.jail import Jail
 from nfjail.core.model import Entry, Failure
 from nfjail.core.syslog import Stamps, parse_head
 
-_CLOCKS_DIFFER = 60.0  # seconds by which a line may be older than the file's last end, or newer than now
+# Seconds by which a line may be older than the file's last end, or newer than now. The latter is normal: now is when the
+# loop's turn began, and while it reads others write. What was written keeps its own time, however late it is read.
+_CLOCKS_DIFFER = 60.0
 
 
 #: a failure, and the jail whose filter recognised it
@@ -28,7 +30,7 @@ def sift_lines(
     """
     probe, harvest = jail.rules.filter.probe, jail.rules.filter.harvest
     identifiers = jail.rules.filter.identifier
-    subject_of, oldest = jail.subject_of, not_before - _CLOCKS_DIFFER
+    subject_of, oldest, latest = jail.subject_of, not_before - _CLOCKS_DIFFER, now + _CLOCKS_DIFFER
     sightings: list[Sighting] = []
     for line in lines:
         colon = line.find(": ")
@@ -44,7 +46,7 @@ def sift_lines(
         pattern, host, fields = match
         subject = subject_of(host)
         if subject is not None:
-            time = head[0] if oldest <= head[0] <= now else now
+            time = head[0] if oldest <= head[0] <= latest else now
             sightings.append((jail, _new_failure((time, subject, line, path, pattern, fields))))
     return sightings
 
@@ -57,24 +59,27 @@ class JournalRoute:
 
     def __init__(self, jails: Sequence[Jail]) -> None:
         self.jails = tuple(jails)
-        # One jail, or several with the same identifiers: the journal's index has seen to these already.
-        self._same_identifiers = len({jail.rules.filter.identifier for jail in jails}) == 1
+        identifiers = {jail.rules.filter.identifier for jail in jails}
+        self._identifiers = sorted(frozenset().union(*identifiers)) if frozenset() not in identifiers else []
+        groups = [frozenset(group) for jail in jails for group in jail.rules.journalmatch]
+        common = frozenset.intersection(*groups) if groups and self._identifiers else frozenset()
+        self._common = sorted(common)
+        # What the journal's index sees to need not be asked of each entry again.
+        self._one_identity = len(identifiers) == 1
+        self._rest = {
+            jail.name: [[pair for pair in group if pair not in common] for group in jail.rules.journalmatch]
+            for jail in jails
+        }
 
     def terms(self) -> list[list[tuple[str, str]]]:
         """OR of ANDs of (field, value) by which the journal's own index skips what concerns no jail.
 
-        Coarse: identifiers where a filter names them (one field, so the index is quick), else the journalmatch.
+        Where all filters name identifiers: these (one field with several values is an OR, and quick), and what all
+        groups of journalmatch have in common. Else the journalmatch as it is.
         """
-        identifiers: dict[str, None] = {}
-        groups: list[list[tuple[str, str]]] = []
-        for jail in self.jails:
-            if jail.rules.filter.identifier:
-                identifiers.update(dict.fromkeys(sorted(jail.rules.filter.identifier)))
-            else:
-                groups.extend(list(group) for group in jail.rules.journalmatch)
-        if identifiers:
-            groups.insert(0, [("SYSLOG_IDENTIFIER", identifier) for identifier in identifiers])
-        return groups
+        if self._identifiers:
+            return [[*(("SYSLOG_IDENTIFIER", identifier) for identifier in self._identifiers), *self._common]]
+        return [list(group) for jail in self.jails for group in jail.rules.journalmatch]
 
     def sift(self, message: str, get: Get) -> list[tuple[Jail, Match]]:
         """The jails that recognise message and trust its writer; get(field) fetches a field of the entry ("": none)."""
@@ -89,13 +94,13 @@ class JournalRoute:
 
     def _trusts(self, jail: Jail, get: Get) -> bool:
         """Whether journald itself says that the writer is the jail's service (promise 4: nobody bans a bystander)."""
-        for group in jail.rules.journalmatch:
+        for group in self._rest[jail.rules.name]:
             for field, value in group:
                 if get(field) != value:
                     break
             else:
                 identifiers = jail.rules.filter.identifier
-                return self._same_identifiers or not identifiers or get("SYSLOG_IDENTIFIER") in identifiers
+                return self._one_identity or not identifiers or get("SYSLOG_IDENTIFIER") in identifiers
         return _was_root_and_is_gone(jail, get)
 
 
@@ -113,10 +118,12 @@ def _was_root_and_is_gone(jail: Jail, get: Get) -> bool:
 
 def sight_entry(entry: Entry, hits: Iterable[tuple[Jail, Match]], now: float) -> list[Sighting]:
     """The failures that the jails make of one journal entry."""
+    time, message, cursor = entry
+    if time > now + _CLOCKS_DIFFER:
+        time = now
     sightings: list[Sighting] = []
     for jail, (pattern, host, fields) in hits:
         subject = jail.subject_of(host)
         if subject is not None:
-            time = entry.time if entry.time < now else now
-            sightings.append((jail, _new_failure((time, subject, entry.message, entry.position, pattern, fields))))
+            sightings.append((jail, _new_failure((time, subject, message, cursor, pattern, fields))))
     return sightings

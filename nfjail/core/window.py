@@ -54,6 +54,12 @@ class Window:
         """The failures of subject in the window, which then starts anew for it."""
         return tuple(self._seen.pop(subject, ()))
 
+    def forget(self, subject: Subject, before: float) -> None:
+        """The failures of subject before that time no longer count."""
+        kept = [failure for failure in self.take(subject) if failure.time >= before]
+        if kept:
+            self._seen[subject] = kept
+
     def failures(self) -> Iterator[Failure]:
         """Everything it holds, for another window that takes over."""
         for seen in self._seen.values():

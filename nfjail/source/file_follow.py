@@ -140,8 +140,8 @@ class Follower:
     def _arrange(self, filled: list[LogFile]) -> None:
         """Puts the files in order after a rotation: those at hand that are still to be read, and the new ones.
 
-        filled: files that were empty when last seen. They may have been filled and truncated more than once since, so
-        they do not tell which siblings have been read.
+        filled: files that were empty when last seen. They may have been filled and truncated more than once since (and
+        be empty again), so they do not tell which siblings have been read.
         """
         found = generations(self.path, self._is_anothers)
         places = {file: self._place(found, file) for file in self._files if file not in filled}
@@ -170,6 +170,8 @@ class Follower:
         chosen = []
         for index, file in enumerate(found.files):
             ours = held.get(file.identity)
+            if ours and not ours.head:
+                ours.mtime = file.mtime
             unknown = ours is None and index not in offsets and index != last
             if index < first or ours or (unknown and truncating and found.is_copy_in_the_making(file)):
                 file.close()

@@ -63,9 +63,9 @@ class LogFile:
         return self._print
 
     def look_at_head(self) -> bool:
-        """Learns the beginning of a file that was empty; False: it still is. It is not read before this was done."""
+        """Learns the beginning of a file that was empty; it is not read before. False: nothing has happened to it."""
         self.head = os.pread(self.fd, HEAD, 0)
-        return bool(self.head)
+        return self.head != b"" or os.fstat(self.fd).st_mtime_ns != self.mtime
 
     def twin(self) -> LogFile:
         """The same file, to be read independently."""

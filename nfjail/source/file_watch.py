@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Iterable
@@ -49,7 +50,7 @@ class Watcher:
         try:
             self._inotify = Inotify()
         except OSError as error:
-            self._give_up(error)
+            self._warn(error)
 
     @property
     def polls(self) -> bool:
@@ -120,13 +121,16 @@ class Watcher:
         try:
             return self._inotify.add(path, mask)
         except OSError as error:
-            self._give_up(error)
+            self._warn(error)
             return None
 
-    def _give_up(self, error: OSError) -> None:
-        if not self._warned:
-            log.warning("log files are polled, because inotify refused (%s): raise fs.inotify.max_user_watches", error)
+    def _warn(self, error: OSError) -> None:
+        if self._warned:
+            return
         self._warned = True
+        full = error.errno in (errno.ENOSPC, errno.EMFILE)
+        advice = ": raise fs.inotify.max_user_watches and max_user_instances with sysctl" if full else ""
+        log.warning("log files are polled because inotify does not watch them all (%s)%s", error.strerror, advice)
 
     def _is_foreign(self, device: int) -> bool:
         if device not in self._foreign:

@@ -11,9 +11,7 @@ from nfjail.source.file_lines import LogFile
 
 _BLOCK = 262_144
 _HEAD = 512  # bytes of a line in which its head must lie
-_UNDATED = 4 << 20  # a log with no time in so many bytes has none that we can read: do not search gigabytes for one
-
-Lines = list[tuple[int, bytes]]  # offset and beginning of each
+_UNDATED = 1 << 20  # a log with no time in so many bytes has none that we can read: do not search gigabytes for one
 
 
 class Start(NamedTuple):
@@ -21,6 +19,25 @@ class Start(NamedTuple):
 
     file: int
     offset: int
+
+
+class _Block(NamedTuple):
+    """Some lines of a file; the last one may be unended, and is empty if the one before it ends the block."""
+
+    offset: int
+    data: bytes
+
+    @property
+    def last(self) -> int:
+        """The offset of the last line."""
+        return self.offset + self.data.rfind(b"\n") + 1
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Offset and beginning of each line."""
+        at, after = 0, 1
+        while after:
+            yield self.offset + at, self.data[at : at + _HEAD]
+            at = after = self.data.find(b"\n", at) + 1
 
 
 def window(files: Sequence[LogFile], ends: Mapping[int, int], since: float, stamps: Stamps) -> list[Start]:
@@ -44,10 +61,10 @@ def last_time(files: Sequence[LogFile], ends: Mapping[int, int], stamps: Stamps)
     """The time of the last line before the ends that has one."""
     for index in range(len(files) - 1, -1, -1):
         end = ends.get(index, 0)
-        for lines in _blocks_back(files[index].fd, end):
-            for _, time in _dated(reversed(lines), stamps):
+        for block in _blocks_back(files[index].fd, end):
+            for _, time in _dated(reversed(list(block.lines())), stamps):
                 return time
-            if end - lines[0][0] > _UNDATED:
+            if end - block.offset > _UNDATED:
                 return None
     return None
 
@@ -55,23 +72,21 @@ def last_time(files: Sequence[LogFile], ends: Mapping[int, int], stamps: Stamps)
 def _begin(fd: int, end: int, since: float, stamps: Stamps) -> tuple[int, bool]:
     """The offset of the first wanted line before end, and whether a line before it shows that it is the first."""
     wanted = unended = None
-    start = end
-    for lines in _blocks_back(fd, end):
-        start = lines[0][0]
+    for block in _blocks_back(fd, end):
         if unended is None:
-            unended = lines[-1][0]
-        first = next(_dated(lines, stamps), None)
+            unended = block.last
+        first = next(_dated(block.lines(), stamps), None)
         if first and first[1] < since:
-            for offset, time in _dated(reversed(lines), stamps):
+            for offset, time in _dated(reversed(list(block.lines())), stamps):
                 if time < since:
                     break
                 wanted = offset
             return (unended if wanted is None else wanted), True
         if first:
             wanted = first[0]
-        elif wanted is None and end - start > _UNDATED:
+        elif wanted is None and end - block.offset > _UNDATED:
             return unended, True
-    if wanted is None and end and unended is not None:
+    if wanted is None and unended is not None:
         return unended, True
     return 0, False
 
@@ -84,17 +99,13 @@ def _dated(lines: Iterable[tuple[int, bytes]], stamps: Stamps) -> Iterator[tuple
             yield offset, head.time
 
 
-def _blocks_back(fd: int, end: int) -> Iterator[Lines]:
-    """The lines before end, block by block backwards; the last line of the first block is unended, perhaps empty."""
+def _blocks_back(fd: int, end: int) -> Iterator[_Block]:
+    """The lines before end, backwards in blocks."""
     while end > 0:
         start = max(0, end - _BLOCK)
-        block = os.pread(fd, end - start, start)
-        lines: Lines = []
-        at = block.find(b"\n") + 1 if start else 0
-        while at or not (start or lines):
-            lines.append((start + at, block[at : at + _HEAD]))
-            at = block.find(b"\n", at) + 1
-        if lines:
-            yield lines
+        data = os.pread(fd, end - start, start)
+        begin = data.find(b"\n") + 1 if start else 0
+        if begin or not start:
+            yield _Block(start + begin, data[begin:])
         # The next block ends where this one's first line begins, so that no line's head is cut in two.
-        end = lines[0][0] if lines and lines[0][0] < end else start
+        end = start + begin if 0 < begin < len(data) else start

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from nfjail.core.model import Entry
@@ -19,6 +20,7 @@ from nfjail.errors import NfjailError
 log = logging.getLogger("nfjail")
 
 T = TypeVar("T")
+_new_entry = partial(tuple.__new__, Entry)  # Entry(...) goes through a Python function: twice the time
 Get = Callable[[str], str]
 
 _QUICK = 0.002  # seconds between two looks right after an entry that concerned a jail
@@ -60,9 +62,9 @@ class EntryBatch(NamedTuple, Generic[T]):
     replayed: bool  # before the stored position: to be counted again, but nothing is decided
 
 
-def journal_exists() -> bool:
-    """Whether this machine keeps a journal that could be read."""
-    return any(os.path.isdir(folder) for folder in ("/run/log/journal", "/var/log/journal"))
+def journal_is_kept() -> bool:
+    """Whether a journald writes this machine's journal now. (Its folders alone may be left from another time.)"""
+    return os.path.exists("/run/systemd/journal/socket")
 
 
 class JournalSource(Generic[T]):
@@ -160,15 +162,16 @@ class JournalSource(Generic[T]):
         found: list[tuple[Entry, T]] = []
         count = 0
         self.more = False
+        go_on = self._next_to_replay if replayed else self._reader._next
         try:
-            while self._next(replayed):
+            while go_on():
                 count += 1
                 self._look(found)
                 if count >= limit:
                     self.more = True
                     break
-            if replayed and not self.more:
-                self.more = True  # the replay is over, what is new comes with the next call
+            else:
+                self.more = replayed  # the replay is over, what is new comes with the next call
         except OSError as error:
             self._recover(error)
         if not count:
@@ -178,11 +181,11 @@ class JournalSource(Generic[T]):
             self._place = Place(self._reader._get_cursor(), self._reader._get_realtime())
         return EntryBatch(found, count, str(self._place), replayed)
 
-    def _next(self, replayed: bool) -> bool:
-        """Goes to the next entry; while replaying, False after the stored one."""
+    def _next_to_replay(self) -> bool:
+        """Goes to the next entry, but not behind the stored one."""
         until = self._replay_until
-        if not replayed or until is None:
-            return not replayed and bool(self._reader._next())
+        if until is None:
+            return False
         if not self._reader._next() or self._reader._get_realtime() > until.microseconds:
             self._replay_until = None
             self._stand_behind(until)
@@ -202,22 +205,25 @@ class JournalSource(Generic[T]):
             self._reader.seek_cursor(place.cursor)  # it is none of ours any more, and that was the first one after it
 
     def _look(self, found: list[tuple[Entry, T]]) -> None:
-        get = self._get
+        # Every entry of every service that fails comes through here: hence no call that is not needed.
+        reader = self._reader
         try:
-            message = get("MESSAGE")
-            hits = self._sift(message, get)
+            # data_threshold holds for compressed fields only
+            message = reader._get("MESSAGE")[:_LONGEST].decode("utf-8", "replace")
+            hits = self._sift(message, self._get)
             if hits:
-                time = self._reader._get_realtime() / 1e6
-                found.append((Entry(time, message, "", self._reader._get_cursor(), {}), hits))
+                found.append((_new_entry((reader._get_realtime() / 1e6, message, reader._get_cursor())), hits))
+        except KeyError:
+            return  # an entry without a message
         except OSError as error:
             log.warning("an entry of the journal cannot be read: %s", error.strerror)
 
     def _get(self, field: str) -> str:
         try:
-            value: bytes = self._reader._get(field)[:_LONGEST]  # data_threshold holds for compressed ones only
+            value: bytes = self._reader._get(field)
         except KeyError:
             return ""
-        return value.decode("utf-8", "replace")
+        return value[:_LONGEST].decode("utf-8", "replace")
 
     def _recover(self, error: OSError) -> None:
         """A file that vanished or broke under the reader."""

@@ -150,9 +150,10 @@ def _survey(path: str) -> _Survey:
         names = os.listdir(folder)
     except OSError:
         names = [os.path.basename(path)]
+    stem = os.path.splitext(os.path.basename(path))[0]
     for name in names:
         other = os.path.join(folder, name)
-        if other == path or original_of(other) == path:
+        if name.startswith(stem) and path in (other, original_of(other)):
             try:
                 status = os.stat(other)
             except OSError:

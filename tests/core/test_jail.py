@@ -76,6 +76,14 @@ def test_also_when_they_are_read_after_it_has_ended() -> None:
     assert see(tested, 99, 100, 101) == [0, 1, 2]
 
 
+def test_failures_after_the_end_of_a_ban_count_although_they_are_read_before_it_is_told() -> None:
+    tested = jail()
+    tested.banned[parse_subject("192.0.2.7")] = 100.0
+    see(tested, 101, 102)
+    tested.end(parse_subject("192.0.2.7"), 100.0)
+    assert see(tested, 103) == [3]
+
+
 def test_a_later_end_counts_whatever_the_order_in_which_they_are_told() -> None:
     tested = jail()
     tested.end(parse_subject("192.0.2.7"), 100.0)

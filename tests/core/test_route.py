@@ -53,8 +53,18 @@ def test_a_line_from_the_future_or_older_than_the_files_last_end_is_taken_as_of_
     assert sift(behind, not_before=0.0) == [(NOON - 7200, "192.0.2.7")]
 
 
+def test_what_is_written_while_others_are_read_keeps_its_time() -> None:
+    just_now = "2026-11-22T12:00:00.250000+00:00 host sshd[7]: bad x from 192.0.2.7"
+    assert sift(just_now) == [(NOON + 0.25, "192.0.2.7")]
+    hits = JournalRoute([jail()]).sift("bad x from 192.0.2.7", {"_UID": "0", "_COMM": "sshd"}.get)
+    times = [sight_entry(Entry(NOON + ahead, "", "s=1;i=2"), hits, NOON)[0][1].time for ahead in (0.25, 3600)]
+    assert times == [NOON + 0.25, NOON]
+
+
 def trusted(journalmatch=SSHD, identifier: tuple[str, ...] = ("sshd",), **fields: str) -> bool:
-    route = JournalRoute([jail(identifier=identifier, journalmatch=journalmatch), jail("other", ("x",))])
+    """The second jail has nothing in common with the first, so that the index leaves all to be asked."""
+    other = jail("other", ("x",), ((("_SYSTEMD_UNIT", "x.service"),),))
+    route = JournalRoute([jail(identifier=identifier, journalmatch=journalmatch), other])
     hits = route.sift("bad x from 192.0.2.7", lambda field: fields.get(field, ""))
     return [jail.name for jail, _ in hits] == ["sshd"]
 
@@ -91,16 +101,24 @@ def test_a_jail_without_journalmatch_believes_nobody() -> None:
     assert not trusted((), _UID="0", _COMM="sshd", SYSLOG_IDENTIFIER="sshd")
 
 
-def test_the_journals_index_is_asked_for_identifiers_where_there_are_some() -> None:
+def test_the_journals_index_is_asked_for_identifiers_and_what_all_groups_have_in_common() -> None:
     assert JournalRoute([jail(), jail("b", ("a", "c"))]).terms() == [
-        [("SYSLOG_IDENTIFIER", "sshd"), ("SYSLOG_IDENTIFIER", "a"), ("SYSLOG_IDENTIFIER", "c")]
+        [("SYSLOG_IDENTIFIER", "a"), ("SYSLOG_IDENTIFIER", "c"), ("SYSLOG_IDENTIFIER", "sshd"), ("_UID", "0")]
     ]
+    web = ((("_SYSTEMD_UNIT", "web.service"),),)
+    assert JournalRoute([jail(), jail("web", ("web",), web)]).terms() == [
+        [("SYSLOG_IDENTIFIER", "sshd"), ("SYSLOG_IDENTIFIER", "web")]
+    ]
+
+
+def test_or_for_the_journalmatch_where_a_filter_has_no_identifier() -> None:
     assert JournalRoute([jail(identifier=())]).terms() == [list(group) for group in SSHD]
+    assert JournalRoute([jail(identifier=()), jail("b", ("a",))]).terms() == [list(group) for group in SSHD] * 2
 
 
 def test_an_entry_becomes_a_failure_with_its_cursor() -> None:
     tested = jail()
-    hits = JournalRoute([tested]).sift("bad x from 192.0.2.7", {"_UID": "0", "_COMM": "sshd"}.get)
-    ((owner, failure),) = sight_entry(Entry(NOON, "bad x from 192.0.2.7", "sshd", "s=1;i=2", {}), hits, NOON + 1)
+    hits = JournalRoute([tested]).sift("bad x from 192.0.2.7", lambda field: {"_COMM": "sshd"}.get(field, ""))
+    ((owner, failure),) = sight_entry(Entry(NOON, "bad x from 192.0.2.7", "s=1;i=2"), hits, NOON + 1)
     assert owner is tested
     assert (failure.time, failure.position, failure.fields) == (NOON, "s=1;i=2", {"user": "x"})

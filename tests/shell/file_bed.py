@@ -61,15 +61,19 @@ class Reader:
 
     def read(self, now: float = NOW, limit: int = 262_144) -> list[str]:
         """The new lines; replayed ones are only found in batches."""
+        lines = self.read_once(now, limit)
+        while self.source.more:
+            lines += self.read_once(now, limit)
+        return lines
+
+    def read_once(self, now: float = NOW, limit: int = 262_144) -> list[str]:
         lines: list[str] = []
-        while True:
-            for batch in self.source.read(now, limit):
-                self.batches.append(batch)
-                if not batch.replayed:
-                    self.positions[batch.path] = batch.position
-                    lines += batch.lines
-            if not self.source.more:
-                return lines
+        for batch in self.source.read(now, limit):
+            self.batches.append(batch)
+            if not batch.replayed:
+                self.positions[batch.path] = batch.position
+                lines += batch.lines
+        return lines
 
     @property
     def replayed(self) -> list[str]:

@@ -193,7 +193,7 @@ def trusted_fields_can_be_asked_for() -> None:
     ((entry, hits),) = batch.found
     assert hits == ["0"]
     assert abs(entry.time - time.time()) < 10
-    assert json.loads(batch.position or "")["cursor"] == entry.position
+    assert json.loads(batch.position or "")["cursor"] == entry.cursor
 
 
 def a_message_of_a_megabyte_is_cut_and_costs_little() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import logging
 import os
+import random
 import shutil
 from pathlib import Path
 
 import pytest
-from file_bed import NOW, append, reading, rename_rotate, stamped
+from file_bed import NOW, Reader, append, reading, rename_rotate, stamped
 from test_file_rotation import Rotate, both_ways
 
 OLD = [stamped(NOW + i, f"old {i}") for i in range(6)]
@@ -61,7 +62,7 @@ def test_restart_in_the_middle_of_catching_up(path: Path, rotate: Rotate, limit:
         append(path, *lines)
         expected += lines
     seen: list[str] = []
-    for _ in range(200):
+    for _ in range(40):
         with reading(path, positions=positions) as reader:
             for _ in range(4):
                 for batch in reader.source.read(NOW, limit):
@@ -195,3 +196,31 @@ def test_a_damaged_position_is_said_and_the_last_minutes_are_read(
     assert "the stored position" in caplog.text
 
 
+
+
+@pytest.mark.parametrize("seed", range(60))
+@both_ways
+def test_whatever_happens_no_line_is_lost_and_none_read_twice(path: Path, rotate: Rotate, seed: int) -> None:
+    chance = random.Random(seed)
+    written: list[str] = []
+    seen: list[str] = []
+    reader = Reader(path)
+    reader.read()
+    for _ in range(chance.randrange(5, 40)):
+        event = chance.choice(("write", "write", "write", "write", "rotate", "rotate", "read", "read", "little", "restart"))
+        if event == "write":
+            lines = [stamped(NOW + i, f"line {i}") for i in range(len(written), len(written) + chance.randrange(1, 8))]
+            append(path, *lines)
+            written += lines
+        elif event == "rotate":
+            rotate(path)
+        elif event == "read":
+            seen += reader.read()
+        elif event == "little":
+            seen += reader.read_once(limit=chance.randrange(1, 400))
+        elif reader.positions:  # without one, what a first start takes for new depends on the time
+            reader.source.close()
+            reader = Reader(path, positions=reader.positions, since=NOW - chance.choice((0, 5, 100)))
+    seen += reader.read()
+    reader.source.close()
+    assert seen == written

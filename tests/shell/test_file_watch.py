@@ -273,12 +273,13 @@ def test_what_is_no_file_is_refused_once_and_never_blocks(
     elif kind == "a device":
         path.symlink_to("/dev/null")
     else:
-        socket.socket(socket.AF_UNIX).bind(str(path))
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
     with caplog.at_level(logging.WARNING), reading(path) as reader:
         for _ in range(3):
             assert reader.read() == []
             append(tmp_path / "something-else", "x")
-        assert [r.getMessage() for r in caplog.records] == [f"{path} is {kind}, not a log file: correct logpath"]
+        assert [r.getMessage() for r in caplog.records] == [f"{path.resolve()} is {kind}, not a log file: correct logpath"]
 
 
 def test_a_file_takes_the_place_of_a_directory(tmp_path: Path) -> None:
@@ -308,7 +309,7 @@ def test_events_that_the_kernel_lost_lose_no_lines(path: Path, tmp_path: Path, m
         append(path, "one")
         append(tmp_path / "later.log", "two")
         real = Inotify.read
-        monkeypatch.setattr(Inotify, "read", lambda self: real(self)[:0] + [Event(-1, IN_Q_OVERFLOW)])
+        monkeypatch.setattr(Inotify, "read", lambda self: real(self) and [Event(-1, IN_Q_OVERFLOW)])
         assert reader.read() == ["one", "two"]
 
 
@@ -337,7 +338,7 @@ def test_polling_is_said_once(no_inotify: None, path: Path, caplog: pytest.LogCa
 
 
 def test_a_file_system_that_others_write_to_is_polled(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nfjail.source.file_watch.file_system", lambda device: "nfs")
+    monkeypatch.setattr("nfjail.source.file_watch.file_system", lambda _: "nfs")
     with reading(path) as reader:
         reader.read()
         append(path, "from another machine")

@@ -59,6 +59,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "is damaged (it is empty)": lambda _: b"",
     "is damaged (file is not a database)": lambda _: b"Dear diary, today I was no database. " * 1000,
     "is damaged (database disk image is malformed)": lambda whole: whole[: len(whole) // 2],
+    "its tables cannot be read": lambda whole: whole.replace(b"CREATE TABLE evidence", b"CREATE \xc1ABLE evidence"),
     "malformed": lambda whole: whole[:PAGE] + b"\xff" * (len(whole) - PAGE),
 }
 

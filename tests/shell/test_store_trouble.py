@@ -48,7 +48,7 @@ def on_a_small_disk(folder: Path, code: str) -> None:
             raise AssertionError("not refused")
     """
     script = textwrap.dedent(prelude) + textwrap.dedent(code)
-    mounted = f"mount -t tmpfs -o size=1m tmpfs {folder} && exec {sys.executable} -c \"$0\""
+    mounted = f'mount -t tmpfs -o size=1m tmpfs {folder} && exec {sys.executable} -c "$0"'
     done = subprocess.run(["unshare", "-m", "sh", "-c", mounted, script], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -172,7 +172,7 @@ def test_a_foreign_lock_is_waited_for_a_moment_and_then_told(tmp_path):
 def test_a_read_only_file_system_is_told(tmp_path):
     Store.open(str(tmp_path / "nfjail.db"), NOW).close()
     code = "import sys; from nfjail.store import Store; Store.open(sys.argv[1], 0.0)"
-    mounted = f"mount --bind {tmp_path} {tmp_path} && mount -o remount,ro,bind {tmp_path} && exec \"$@\""
+    mounted = f'mount --bind {tmp_path} {tmp_path} && mount -o remount,ro,bind {tmp_path} && exec "$@"'
     command = ["unshare", "-m", "sh", "-c", mounted, "sh", sys.executable, "-c", code, str(tmp_path / "nfjail.db")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert "StoreError" in done.stderr

@@ -40,22 +40,25 @@ def address(first: int) -> str:
     return f"2001:db8:{number:x}::{random.randrange(1, 9)}"
 
 
+def opened(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+
+
 class ToFile:
     def __init__(self, log: str, ledger: str) -> None:
         self._log = log
-        self._ledger = open(ledger, "ab", buffering=0)
-        self._file = open(log, "ab", buffering=0)
+        self._ledger, self._file = opened(ledger), opened(log)
         self._rotated_at = time.monotonic()
 
     def write(self, message: str) -> None:
         stamp = datetime.now(timezone.utc).isoformat(timespec="microseconds")
         line = f"{stamp} host sshd[4711]: {message}\n".encode()
-        self._ledger.write(line)
+        os.write(self._ledger, line)
         cut = random.randrange(len(line)) if random.random() < 0.02 else 0
         if cut:  # somebody may look at it in the middle
-            self._file.write(line[:cut])
+            os.write(self._file, line[:cut])
             time.sleep(0.003)
-        self._file.write(line[cut:])
+        os.write(self._file, line[cut:])
         if time.monotonic() - self._rotated_at > 1.5:
             self._rotate()
 
@@ -65,7 +68,8 @@ class ToFile:
             if os.path.exists(older):
                 os.rename(older, f"{self._log}.{number + 1}")
         os.rename(self._log, f"{self._log}.1")
-        self._file = open(self._log, "ab", buffering=0)
+        os.close(self._file)
+        self._file = opened(self._log)
         self._rotated_at = time.monotonic()
 
 
