@@ -29,6 +29,7 @@ class Store(Protocol):
 
     def commit(self, decisions: Sequence[Decision], positions: Mapping[str, str], now: float) -> None: ...
     def count(self, jail: str | None, subject: Subject) -> int: ...
+    def last_end(self, jail: str, subject: Subject) -> float | None: ...
     def live(self) -> Iterator[Ban]: ...
     def replace(self, bans: Iterable[Ban], positions: Mapping[str, str], now: float) -> None: ...
 
@@ -93,6 +94,8 @@ class Engine:
         decisions: list[Decision] = []
         for jail, failure in sightings:
             count = jail.see(failure)
+            if replayed and count == 1:
+                self._recall(jail, failure.subject)
             if not count or replayed:
                 continue
             rules = jail.rules
@@ -101,6 +104,12 @@ class Engine:
             if count >= rules.maxretry:
                 decisions += self._sentence(jail, failure.subject)
         return decisions
+
+    def _recall(self, jail: Jail, subject: Subject) -> None:
+        """What is read again may have been paid for long ago: by a ban of which, after days, only the store knows."""
+        ended = self.store.last_end(jail.name, subject)
+        if ended is not None:
+            jail.end(subject, ended)
 
     def _sentence(self, jail: Jail, subject: Subject) -> list[Decision]:
         """The ban for the failures that jail's window holds of subject."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -104,7 +106,7 @@ class Intake:
         """The jails that watch this file."""
         if path not in self._by_path:
             self._by_path[path] = [
-                name for name, globs in self._logpaths.items() if any(_fits(path, glob) for glob in globs)
+                name for name, globs in self._logpaths.items() if any(_fits(path, one) for one in globs)
             ]
         return self._by_path[path]
 
@@ -114,6 +116,9 @@ class Intake:
                 source.close()
 
 
-def _fits(path: str, glob: str) -> bool:
-    """As glob(7): a star stays within one folder."""
-    return path == glob or (path.count("/") == glob.count("/") and fnmatchcase(path, glob))
+def _fits(path: str, pattern: str) -> bool:
+    """Whether pattern, as glob(7) has it, names the file at path; perhaps by another of its names."""
+    if path == pattern or (path.count("/") == pattern.count("/") and fnmatchcase(path, pattern)):
+        return True
+    others = glob.glob(pattern) if glob.has_magic(pattern) else [pattern]
+    return os.path.realpath(path) in map(os.path.realpath, others)

@@ -69,8 +69,7 @@ class Regime:
         except StoreError as error:  # a full disk: they end in the engine, and in the store when there is room
             log.error("%s; going on with what is stored", error)
         jails = self._engine.jails
-        stood = min(self._store.saved_at() or now, now)  # from there the logs are read on, and replayed what was before
-        for name, subject, ended in self._store.ended_since(stood - 2 * longest_findtime(jails.values())):
+        for name, subject, ended in self._store.ended_since(now - 2 * longest_findtime(jails.values())):
             if name in jails:
                 jails[name].end(subject, ended)
         self._engine.restore(self._store.live())

@@ -135,6 +135,13 @@ class Store:
             for jail, packed, prefixlen, ended_at in self._db.execute(query, (when,)):
                 yield jail, subject_of(packed, prefixlen), ended_at
 
+    def last_end(self, jail: str, subject: Subject) -> float | None:
+        """When the latest ban of exactly this subject in that jail ended, be it by another; None: there was none."""
+        query = "SELECT max(ended_at) FROM past WHERE packed = ? AND prefixlen = ? AND jail = ?"
+        with reported(self.path):
+            when: float | None = self._db.execute(query, (subject.packed, subject.prefixlen, jail)).fetchone()[0]
+        return when
+
     def count(self, jail: str | None, subject: Subject) -> int:
         """How many bans of exactly this subject there have been in that jail (None: in all), the live one included."""
         about: tuple[object, ...] = (subject.packed, subject.prefixlen)
@@ -173,12 +180,6 @@ class Store:
         """Source -> position, as last committed."""
         with reported(self.path):
             return read_positions(self._db)
-
-    def saved_at(self) -> float | None:
-        """When positions were last committed; None: never."""
-        with reported(self.path):
-            moment: float | None = self._db.execute("SELECT max(saved_at) FROM position").fetchone()[0]
-        return moment
 
     def ignored(self) -> list[Ignored]:
         """Who is not to be banned for now: (subject, end or None, reason). Also those whose time is over."""

@@ -3,9 +3,8 @@
 
 [ -e /proc/self/fd/0 ] || exec </dev/null             # stdin may be closed: fd 0 must not become something else
 # Not the first python3 in PATH: pyenv's and the like do not see the distribution's modules.
-# shellcheck disable=SC2034                           # used by the scripts
 PYTHON=/usr/bin/python3
-# shellcheck disable=SC2034
+# shellcheck disable=SC2034                           # used by the scripts
 TREE=$(dirname "$(dirname "$(readlink -f "$0")")")
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 unset PYTHONHOME VIRTUAL_ENV
@@ -69,7 +68,12 @@ without_services() {
 }
 keep_disabled() {
   local pair
-  for pair in openssh-server:ssh.service openssh-server:sshd.service rsyslog:rsyslog.service; do
+  for pair in openssh-server:ssh.service openssh-server:ssh.socket openssh-server:sshd.service rsyslog:rsyslog.service; do
     case " $1 " in *" ${pair%:*} "*) systemctl disable -q "${pair#*:}" >/dev/null 2>&1 || : ;; esac
   done
+}
+
+check_python() {                                      # TOML is read by Python itself since 3.11
+  $PYTHON -c 'import sys; sys.exit(sys.version_info < (3, 10))' || die "needs Python 3.10 or newer, here is $($PYTHON -V)"
+  $PYTHON -c 'import sys; sys.exit(sys.version_info < (3, 11))' || install python3-tomli
 }

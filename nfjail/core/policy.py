@@ -14,6 +14,7 @@ from nfjail.core.duration import LONGEST
 #: (seconds of the base time, number of earlier bans, factor) -> seconds
 Formula = Callable[[float, int, float], float]
 
+_LONGEST = 300  # characters of a formula: it is worked out recursively
 _HIGHEST = 1000  # of an exponent or a shift: larger ones only burn time and memory
 
 
@@ -120,11 +121,13 @@ def _bounded(value: Any) -> int:
 def compile_formula(text: str) -> Formula:
     """fail2ban's bantime.formula as a function, arithmetic only: numbers, ban.Time, ban.Count, banFactor, math.exp(...)
     and the like. Raises ValueError, which says what is not allowed."""
+    if len(text) > _LONGEST:
+        raise ValueError(f"a formula has at most {_LONGEST} characters")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, RecursionError, MemoryError, ValueError):
+        _check(tree)
+    except (SyntaxError, RecursionError, MemoryError):
         raise ValueError(f"{text!r} is no formula: write for example ban.Time * 2 ** ban.Count") from None
-    _check(tree)
 
     def formula(time: float, count: int, factor: float) -> float:
         names = {"ban.Time": time, "ban.Count": count, "banFactor": factor, "math.e": math.e, "math.pi": math.pi}

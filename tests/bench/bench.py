@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+os.environ["PYTHONPATH"] = str(ROOT)  # for the helpers that are started as processes of their own
 
 import idle  # noqa: E402 (they need nfjail)
 import latency  # noqa: E402

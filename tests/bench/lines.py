@@ -20,7 +20,7 @@ _OTHERS = (
     "Disconnected from authenticating user root {ip} port {port} [preauth]",
     "Connection closed by {ip} port {port} [preauth]",
     "pam_unix(sshd:auth): check pass; user unknown",
-    "Accepted publickey for deploy from 192.0.2.77 port {port} ssh2: ED25519 SHA256:0123456789abcdef0123456789abcdef0123456789a",
+    "Accepted publickey for deploy from 192.0.2.77 port {port} ssh2: ED25519 SHA256:0123456789abcdef0123456789abcdef01234",
     "pam_unix(sshd:session): session opened for user deploy(uid=1000) by (uid=0)",
 )
 

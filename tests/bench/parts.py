@@ -101,7 +101,7 @@ class Nfjail:
         options = [text for name, place in places for text in (name, str(self.folder / place))]
         address = self.folder / "notify"
         address.unlink(missing_ok=True)
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": str(address)}
+        environment = {**os.environ, "NOTIFY_SOCKET": str(address)}
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, (self.folder / "said").open("ab") as said:
             systemd.bind(str(address))
             systemd.settimeout(60)
@@ -122,7 +122,7 @@ class Nfjail:
 
     def ctl(self, *arguments: str) -> None:
         command = self.command("ctl", "--runtime", str(self.folder / "run"), *arguments)
-        subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, cwd="/")
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
 
     def ban(self, *addresses: str) -> None:
         self.ctl("ban", "--jail", "sshd", *addresses)
@@ -136,6 +136,7 @@ class Fail2ban:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(package / "etc/fail2ban", self.folder / "etc")
         (self.folder / "etc/jail.local").write_text(jail)
+        (self.folder / "etc/fail2ban.local").write_text(f"[Definition]\ndbfile = {folder}/store.sqlite3\n")
         self._program = package / "usr/bin"
         self._environment = {**os.environ, "PYTHONPATH": str(package / "usr/lib/python3/dist-packages")}
         places = ("-c", "etc"), ("-s", "sock"), ("-p", "pid")
@@ -143,13 +144,14 @@ class Fail2ban:
         self.pid = 0
 
     def start(self) -> None:
-        store, said = str(self.folder / "store.sqlite3"), str(self.folder / "said")
-        options = ["--dbfile", store, "--logtarget", said, "--loglevel", "WARNING", "-f", "start"]
+        options = ["--logtarget", str(self.folder / "said"), "--loglevel", "NOTICE", "-f", "start"]
         command = ["/usr/bin/python3", str(self._program / "fail2ban-server"), *self._places, *options]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self._process = subprocess.Popen(command, env=self._environment, cwd="/", **quiet)
         self.pid = self._process.pid
         until(lambda: self.client("status", "sshd", check=False) == 0, 60, "fail2ban's jail does not start")
+        if self._process.poll() is not None:
+            raise SystemExit("bench: fail2ban has ended")
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)

@@ -97,8 +97,10 @@ def start(options: Options) -> Iterator[Row]:
     theirs, note = _their_start(options, count) if options.fail2ban else (None, "")
     yield Row(f"start with {count:,} bans in the store -> all in the kernel, READY", "s", 2, median(cold), theirs, note, cold)
     yield Row("  the same, where the kernel has them already", "s", 2, median(warm), samples=warm)
-    note = (f"a packet each {1000 * probe.mean_gap:.1f} ms (longest pause {1000 * probe.longest_gap:.0f} ms) through "
-            f"{len(warm)} stops and starts, half of them by SIGKILL; of another address's {probe.sent:,} arrived {probe.free:,}")  # fmt: skip
+    note = (
+        f"one every {1000 * probe.mean_gap:.1f} ms (longest pause {1000 * probe.longest_gap:.0f} ms) through {len(warm)} stops "
+        f"and starts, half of them by SIGKILL; of another address's {probe.sent:,} came through {probe.free:,}"
+    )
     yield Row("  packets of a banned address that came through then", f"of {probe.sent:,}", 0, probe.banned, None, note)
     yield Row(f"RSS with {count:,} bans", "MB", 80, size)
 

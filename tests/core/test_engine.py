@@ -40,6 +40,9 @@ class Memory:
     def count(self, jail, subject) -> int:
         return sum(ban.subject == subject and jail in (None, ban.jail) for ban, _ in self.rows)
 
+    def last_end(self, jail, subject) -> float | None:
+        return max((ended for ban, ended in self.rows if ban[:2] == (jail, subject) and ended is not None), default=None)
+
     def replace(self, bans, positions, now) -> None:
         raise AssertionError("it is not damaged")
 

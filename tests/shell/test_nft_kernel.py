@@ -335,5 +335,8 @@ def test_an_unprivileged_container_holds_as_many_bans_as_its_host_allows():
 
 def test_more_bans_than_that_are_refused_with_advice():
     done = in_container(100_000)
-    assert done.stdout.split() == ["1000"]
-    assert "raise the host's sysctl net.core.wmem_max" in done.stderr
+    if done.returncode == 0:  # nft 1.1 sees to its buffer itself
+        assert done.stdout.split() == ["1000", "10000"]
+    else:
+        assert done.stdout.split() == ["1000"]
+        assert "raise the host's sysctl net.core.wmem_max" in done.stderr

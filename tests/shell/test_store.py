@@ -112,6 +112,17 @@ def test_ended_since_tells_who_became_free_after_a_time(store):
     assert list(store.ended_since(NOW + 10)) == [("sshd", parse_subject("192.0.2.2"), NOW + 20)]
 
 
+def test_the_last_end_of_a_subjects_bans_in_a_jail(store):
+    subject = parse_subject("192.0.2.1")
+    store.commit([ban("192.0.2.1"), ban("192.0.2.2"), ban("192.0.2.1", jail="other")], {}, NOW)
+    assert store.last_end("sshd", subject) is None
+    store.commit([unban("192.0.2.1", at=NOW + 10), ban("192.0.2.1", since=NOW + 20)], {}, NOW)
+    assert store.last_end("sshd", subject) == NOW + 10
+    store.commit([unban("192.0.2.1", at=NOW + 30)], {}, NOW)
+    assert store.last_end("sshd", subject) == NOW + 30
+    assert store.last_end("other", subject) is None
+
+
 # History
 
 
