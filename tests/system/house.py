@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -217,6 +218,13 @@ def who(bans: list[Held]) -> set[tuple[str, str]]:
     return {(ban.jail, ban.address) for ban in bans}
 
 
+def log_failures(log: str, address: str, times: int) -> None:
+    """Appends what sshd and rsyslog would write about wrong passwords."""
+    stamp = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+    with open(log, "a") as file:
+        file.write(f"{stamp} host sshd[4711]: Failed password for root from {address} port 22 ssh2\n" * times)
+
+
 # The attackers' side
 
 
@@ -265,13 +273,13 @@ def knock(source: str, port: int = 22, timeout: float = 3.0) -> str:
 
 
 @contextlib.contextmanager
-def attack(source: str, failures: int, port: int = 22) -> Iterator[None]:
+def attack(source: str, failures: int, user: str = "root") -> Iterator[subprocess.Popen[bytes]]:
     """Meanwhile somebody fails at sshd from that address, once in each connection, at most so often."""
     namespace = f"--net=/run/netns/{os.environ['NFJAIL_ATK']}"
     server = SERVER[6 if ":" in source else 4]
-    command = ["nsenter", namespace, "--", str(BED / "flood.py"), "-c", "1", "-p", str(port), server, "root", source]
-    with subprocess.Popen([*command, str(failures)], stdout=subprocess.DEVNULL) as attacker:
+    command = ["nsenter", namespace, "--", str(BED / "flood.py"), "-c", "1", server, user, source, str(failures)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as attacker:
         try:
-            yield
+            yield attacker
         finally:
             attacker.kill()  # somebody who is cut off in the middle would else wait 5 s, and then go on
