@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from typing import TextIO
 
+from nfjail.text import printable
+
 _LEVELS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 5, logging.ERROR: 3, logging.CRITICAL: 2}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
-
-def printable(text: str) -> str:
-    """text with control characters as \\xNN: what an attacker puts into a log must not drive a terminal."""
-    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class _Sentences(logging.Formatter):

@@ -37,10 +37,10 @@ def write(db: sqlite3.Connection, decisions: Iterable[Decision], positions: Mapp
             _end(db, decision, decision.since, "replaced")
             jail, (_, packed, prefixlen), since, until, nth, origin, reason, evidence = decision
             number = db.execute(_EVIDENCE, (_evidence_text(evidence, decision.subject),)).lastrowid
-            row = (jail, packed, prefixlen, since, until, nth, origin, printable(reason), number)
+            row = (jail, packed, prefixlen, since, until, nth, origin, storable(reason), number)
             db.execute(_LIVE, row)
         else:
-            _end(db, decision, decision.at, printable(decision.why))
+            _end(db, decision, decision.at, storable(decision.why))
     for source, position in positions.items():
         db.execute(_POSITION, (_to_bytes(source), _to_bytes(position), now))
 
@@ -64,7 +64,7 @@ def write_expired(db: sqlite3.Connection, now: float) -> list[tuple[str, Subject
 
 
 def write_ignored(db: sqlite3.Connection, subject: Subject, until: float | None, reason: str, now: float) -> None:
-    db.execute(_IGNORE, (subject.packed, subject.prefixlen, until, printable(reason), now))
+    db.execute(_IGNORE, (subject.packed, subject.prefixlen, until, storable(reason), now))
 
 
 def read_bans(rows: Iterable[Sequence[Any]]) -> Iterator[Ban]:
@@ -82,10 +82,10 @@ def read_evidence(text: str, banned: Subject) -> tuple[Failure, ...]:
         Failure(
             one["time"],
             parse_subject(one["subject"]) if "subject" in one else banned,
-            printable(one["message"]),
-            printable(one["position"]),
+            storable(one["message"]),
+            storable(one["position"]),
             one["pattern"],
-            {name: printable(value) for name, value in one.get("fields", {}).items()},
+            {name: storable(value) for name, value in one.get("fields", {}).items()},
         )
         for one in json.loads(text)
     )
@@ -121,7 +121,7 @@ def _evidence_text(failures: Sequence[Failure], banned: Subject) -> str:
     return _to_json(kept)
 
 
-def printable(text: str) -> str:
+def storable(text: str) -> str:
     """text cut to MAX_TEXT characters, and U+FFFD for lone surrogates, which neither SQLite nor a terminal takes."""
     text = text[:MAX_TEXT]
     return text if text.isascii() else _SURROGATES.sub("\ufffd", text)

@@ -18,7 +18,7 @@ import pytest
 ORDER = (
     "__main__", "cli", "daemon", "desk", "regime", "intake", "exempt", "guard", "assembly", "tell",
     "control", "connection", "interface", "varlink", "engine", "config", "fail2ban",
-    "store", "source", "firewall", "action", "addresses", "names", "notify", "log", "core", "errors",
+    "store", "source", "firewall", "action", "addresses", "names", "notify", "log", "text", "core", "errors",
 )  # fmt: skip
 MODULE_LINES = 300
 FUNCTION_LINES = 40

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from nfjail import __version__
 from nfjail.errors import NfjailError
+from nfjail.text import printable
 
 VERBS = ("run", "check", "ctl")
 
@@ -82,16 +83,6 @@ def description(summary: str, examples: str) -> dict[str, Any]:
 
 def report(error: NfjailError) -> None:
     """Prints expected trouble on stderr, with its advice below."""
-    print(f"nfjail: {printable(error.what)}", file=sys.stderr)
+    print("nfjail: " + printable(error.what, "\n"), file=sys.stderr)
     if error.advice:
-        print(f"  {printable(error.advice)}", file=sys.stderr)
-
-
-def printable(text: str) -> str:
-    """text with everything escaped that would not show as itself: what an attacker wrote must not drive the terminal.
-
-    Line ends stay, other control characters, invisible and direction-changing ones do not.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+        print("  " + printable(error.advice, "\n"), file=sys.stderr)

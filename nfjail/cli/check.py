@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from nfjail.cli import printable
 from nfjail.config import Config, ConfigError, load, show
+from nfjail.text import printable
 
 HELP = "check the configuration: print every problem, or with --show what is in force"
 EXAMPLES = """\
@@ -25,7 +25,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         config = load(args.config, check_all=True)
     except ConfigError as error:
-        print(printable(str(error)), file=sys.stderr)
+        print(printable(str(error), "\n"), file=sys.stderr)
         return error.exit_code
     if args.show:
         sys.stdout.write(show(config))

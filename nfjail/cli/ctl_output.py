@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from nfjail.cli import printable
 from nfjail.core.duration import format_duration
+from nfjail.text import printable
 
 SAMPLE = 1000  # rows whose widths decide: a long list shall begin at once, and not be kept in memory
 
 
 def say(line: str) -> None:
     """Prints one line; whatever came from a log is harmless in it."""
-    print(printable(line).replace("\n", "\\n"))
+    print(printable(line))
 
 
 def say_json(value: Any, indent: int | None = 2) -> None:

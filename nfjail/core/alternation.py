@@ -78,7 +78,7 @@ def _alternation(part: Sequence[tuple[int, Piece]], flags: int, slots: dict[int,
     for index, piece in part:
         own = re.compile(piece.regex, flags).groups
         marker = max(groups + own, used) + 1
-        texts.append(f"(?:{_renamed(piece.regex, index)}{'()' * (marker - groups - own)})")
+        texts.append(f"(?:{_renamed(piece.regex, index)}){'()' * (marker - groups - own)}")
         markers[index] = groups = marker
     compiled = re.compile("(?:" + "|".join(texts) + ")", flags)
     for index, marker in markers.items():

@@ -9,10 +9,9 @@ _NAME = r"[\w\-.]+(?:\?[\w\-.]+=[\w\-.]+)?"  # with the condition in blocktype?f
 _VALUE = r"(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<bare>[^,\]]*))"
 _PARAMETER = re.compile(rf"\s*(?P<name>{_NAME})={_VALUE}(?P<end>,|\]\s*\[|$)?", re.DOTALL)
 _NOTHING = re.compile(r",?\s*\Z")
-_SPLIT = re.compile(
-    rf"[^\[\s]+(?:\s*\[\s*(?:{_NAME}=(?:\"[^\"]*\"|'[^']*'|[^,\]]*)\s*(?:,|\]\s*\[)?\s*)*\])?\s*(?=\n|\s|\Z)|\S+(?=\s|\Z)",
-    re.DOTALL,
-)
+# A parameter is matched in a lookahead, so that it is not tried again with a shorter value: that could take for ever.
+_ONE = rf"(?=({_NAME}=(?:\"[^\"]*\"|'[^']*'|[^,\]]*)\s*(?:,|\]\s*\[(?=\s*(?:{_NAME}=|\])))?\s*))\1"
+_SPLIT = re.compile(rf"[^\[\s]+(?:\s*\[\s*(?:{_ONE})*\])?\s*(?=\s|\Z)|\S+", re.DOTALL)
 
 
 def parse_call(text: str) -> tuple[str, dict[str, str]]:
@@ -37,7 +36,7 @@ def parse_call(text: str) -> tuple[str, dict[str, str]]:
 
 def split_calls(text: str) -> list[str]:
     """The calls in a list of them, one a line or between blanks."""
-    return [call.strip() for call in _SPLIT.findall(text)]
+    return [call[0].strip() for call in _SPLIT.finditer(text)]
 
 
 def _short(text: str) -> str:

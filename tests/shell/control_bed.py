@@ -3,7 +3,6 @@
 As a program: control_bed.py RUNTIME; it prints "ready", and ends with its standard input.
 """
 
-# ruff: noqa: ARG002, ARG005
 
 from __future__ import annotations
 

@@ -15,8 +15,9 @@ import pytest
 from control_bed import EVIL, MANY, Bed, as_user, running
 
 import nfjail
-from nfjail.cli import main, printable
+from nfjail.cli import main
 from nfjail.cli.ctl import VERBS
+from nfjail.text import printable
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name != "SSH_CONNECTION"},
@@ -434,13 +435,17 @@ def test_other_connections_do_not_matter(bed, connection):
     ("text", "shown"),
     [
         ("ščř 漢字", "ščř 漢字"),
-        ("two\nlines", "two\nlines"),
+        ("two\nlines", r"two\nlines"),
         ("\x1b]0;title\x07 \x9b2J \u202egnp.exe \x00", r"\x1b]0;title\x07 \x9b2J \u202egnp.exe \x00"),
         ("\udce4 \u2028", r"\udce4 \u2028"),
     ],
 )
 def test_control_characters_are_shown_not_sent(text, shown):
     assert printable(text) == shown
+
+
+def test_line_ends_may_stay_where_they_are_our_own():
+    assert printable("two\nlines\t\x07", "\n") == "two\nlines\\t\\x07"
 
 
 def test_a_reason_with_line_ends_stays_one_line(bed):
@@ -480,5 +485,5 @@ def test_ctl_loads_nothing_that_is_slow(bed):
     slow = {"asyncio", "dataclasses", "inspect", "logging", "sqlite3", "subprocess", "tomli", "tomllib", "nftables"}
     assert not slow & set(loaded)
     assert {name for name in loaded if name.startswith("nfjail.") and not name.startswith("nfjail.cli")} == {
-        f"nfjail.{room}" for room in ("core", "core.duration", "core.model", "errors", "interface", "varlink")
+        f"nfjail.{room}" for room in ("core", "core.duration", "core.model", "errors", "interface", "text", "varlink")
     }

@@ -97,17 +97,14 @@ def test_a_line_of_a_megabyte_costs_less_than_50_ms(way):
     with Nfjail(jail) as nfjail:
         write([failure(b"x", "192.0.2.59")])
         nfjail.hears("failure of 192.0.2.59")
-        for message in LONG:
+        for number, message in enumerate(LONG):
             worked = nfjail.cpu()
-            write([message] * 3)
-            # one that says when they are done
-            count = nfjail.said().count("192.0.2.70")
-            write([failure(b"x", "192.0.2.70")])
-            until(lambda count=count: nfjail.said().count("192.0.2.70") > count)
+            write([*[message] * 3, failure(b"x", f"192.0.2.7{number}")])
+            nfjail.hears(rf"failure of 192\.0\.2\.7{number}")
             cost = (nfjail.cpu() - worked) / 3
             print(f"{message[:30]!r}...: {cost * 1000:.1f} ms")
             assert cost < 0.05, message[:50]
-        assert {ban.address for ban in nfjail.stored()} == {"192.0.2.70"}
+        assert nfjail.stored() == []
 
 
 # The control socket
@@ -118,8 +115,8 @@ def clients(path: str, count: int) -> Iterator[list[socket.socket]]:
     with ExitStack() as stack:
         opened = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(count)]
         for client in opened:
-            client.settimeout(10)
             client.connect(path)
+            client.settimeout(10)
         yield opened
 
 
