@@ -178,7 +178,7 @@ class Daemon:
                 for reading in readings:
                     self._digest(reading, now)
         finally:
-            if self._regime.intake is not intake:
+            if self._regime.intake is not intake or intake.filenos() != self._intake_fds:
                 self._watch_all()
 
     def _digest(self, reading: Reading, now: float) -> None:

@@ -12,7 +12,7 @@ from nfjail.assembly import longest_findtime, source_of
 from nfjail.config import Config
 from nfjail.core.filter import Match
 from nfjail.core.jail import Jail
-from nfjail.core.route import Get, JournalRoute, Sighting, sift_lines, sight_entry
+from nfjail.core.route import JournalRoute, Sighting, sift_lines, sight_entry
 from nfjail.core.syslog import Stamps
 from nfjail.source.file import FileSource
 from nfjail.source.journal import JournalSource
@@ -45,12 +45,12 @@ class Intake:
         wanted = [jail for jail in config.enabled if source_of(jail, config.journal_path) == "journal"]
         self._journal_key = f"journal:{config.journal_path}" if config.journal_path else "journal"
         self._of |= {jail.name: [self._journal_key.replace(":", " ", 1)] for jail in wanted}
-        self._route = JournalRoute([self._jails[jail.name] for jail in wanted])
+        route = JournalRoute([self._jails[jail.name] for jail in wanted])
         self._journal: JournalSource[Hits] | None = None
         if wanted:
             position = positions.get(self._journal_key)
             self._journal = JournalSource(
-                config.journal_path, self._route.terms(), self._sift, position, now, lookback
+                config.journal_path, route.terms(), route.sift, position, now, lookback
             )
 
     def _open_files(self, config: Config, positions: Mapping[str, str], now: float, lookback: float | None) -> None:
@@ -63,9 +63,6 @@ class Intake:
         if globs:
             since = now if lookback is None else now - lookback
             self._files = FileSource(globs, positions=positions, since=since, now=now)
-
-    def _sift(self, message: str, get: Get) -> Hits:
-        return self._route.sift(message, get)
 
     @property
     def sources(self) -> Mapping[str, list[str]]:

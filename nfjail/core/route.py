@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
+from typing import NamedTuple
 
+from nfjail.core.alternation import Probe
 from nfjail.core.filter import Match
-from nfjail.core.jail import Jail
+from nfjail.core.jail import Jail, JournalMatch
 from nfjail.core.model import Entry, Failure
 from nfjail.core.syslog import Stamps, parse_head
 
@@ -54,6 +56,15 @@ def sift_lines(
 Get = Callable[[str], str]
 
 
+class _Listener(NamedTuple):
+    """A jail, and what has to be known of an entry on its behalf."""
+
+    jail: Jail
+    probe: Probe
+    groups: JournalMatch
+    identifier: frozenset[str]
+
+
 class JournalRoute:
     """Sorts journal entries to jails: first the message, since most end there, then whether the writer is trusted."""
 
@@ -64,11 +75,15 @@ class JournalRoute:
         groups = [frozenset(group) for jail in jails for group in jail.rules.journalmatch]
         common = frozenset.intersection(*groups) if groups and self._identifiers else frozenset()
         self._common = sorted(common)
-        # What the journal's index sees to need not be asked of each entry again.
-        self._one_identity = len(identifiers) == 1
-        self._rest = {
-            jail.name: [[pair for pair in group if pair not in common] for group in jail.rules.journalmatch]
+        listeners = [_listener(jail, common) for jail in jails]
+        # One jail, or several with the same identifiers: the journal's index has seen to these. Else to ask for the
+        # identifier once is quicker than to try all filters.
+        self._everybody = listeners if len(identifiers) <= 1 else None
+        self._unnamed = [one for one in listeners if not one.identifier]
+        self._named = {
+            identifier: [one for one in listeners if identifier in one.identifier or not one.identifier]
             for jail in jails
+            for identifier in jail.rules.filter.identifier
         }
 
     def terms(self) -> list[list[tuple[str, str]]]:
@@ -83,25 +98,35 @@ class JournalRoute:
 
     def sift(self, message: str, get: Get) -> list[tuple[Jail, Match]]:
         """The jails that recognise message and trust its writer; get(field) fetches a field of the entry ("": none)."""
+        listeners = self._everybody
+        if listeners is None:
+            listeners = self._named.get(get("SYSLOG_IDENTIFIER"), self._unnamed)
         hits = []
-        for jail in self.jails:
-            found = jail.rules.filter.probe(message, 0)
-            if found is not None and self._trusts(jail, get):
+        for jail, probe, groups, _ in listeners:
+            found = probe(message, 0)
+            if found is not None and _trusts(jail, groups, get):
                 match = jail.rules.filter.harvest(found)
                 if match is not None:
                     hits.append((jail, match))
         return hits
 
-    def _trusts(self, jail: Jail, get: Get) -> bool:
-        """Whether journald itself says that the writer is the jail's service (promise 4: nobody bans a bystander)."""
-        for group in self._rest[jail.rules.name]:
-            for field, value in group:
-                if get(field) != value:
-                    break
-            else:
-                identifiers = jail.rules.filter.identifier
-                return self._one_identity or not identifiers or get("SYSLOG_IDENTIFIER") in identifiers
-        return _was_root_and_is_gone(jail, get)
+
+def _listener(jail: Jail, common: Collection[tuple[str, str]]) -> _Listener:
+    """common: what the journal's index sees to, so that it need not be asked of each entry again."""
+    rules = jail.rules
+    groups = tuple(tuple(pair for pair in group if pair not in common) for group in rules.journalmatch)
+    return _Listener(jail, rules.filter.probe, groups, rules.filter.identifier)
+
+
+def _trusts(jail: Jail, groups: JournalMatch, get: Get) -> bool:
+    """Whether journald itself says that the writer is the jail's service (promise 4: nobody bans a bystander)."""
+    for group in groups:
+        for field, value in group:
+            if get(field) != value:
+                break
+        else:
+            return True
+    return _was_root_and_is_gone(jail, get)
 
 
 def _was_root_and_is_gone(jail: Jail, get: Get) -> bool:

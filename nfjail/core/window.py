@@ -37,12 +37,14 @@ class Window:
             if len(self._seen) > self._sweep_at:
                 self._sweep()
             return 1
-        if failure.time >= seen[-1].time:
+        newest = failure.time
+        if newest >= seen[-1].time:
             seen.append(failure)
         else:
             insort(seen, failure, key=_time)  # two files, or a clock set back: in its place
-        newest = seen[-1].time
-        self._newest = max(self._newest, newest)
+            newest = seen[-1].time
+        if newest > self._newest:
+            self._newest = newest
         oldest = newest - self.findtime
         if len(seen) > self.maxretry:
             del seen[0]

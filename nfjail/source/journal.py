@@ -137,7 +137,7 @@ class JournalSource(Generic[T]):
             return False
 
     def fileno(self) -> int:
-        """Readable when journald says that something has happened (a quarter of a second late)."""
+        """Readable when journald says that something has happened (a quarter of a second late); -1: never."""
         return self._fd
 
     def wait(self, now: float) -> float | None:
@@ -160,20 +160,12 @@ class JournalSource(Generic[T]):
         self._reader.process()
         replayed = self._replay_until is not None
         found: list[tuple[Entry, T]] = []
-        count = 0
-        self.more = False
-        go_on = self._next_to_replay if replayed else self._reader._next
         try:
-            while go_on():
-                count += 1
-                self._look(found)
-                if count >= limit:
-                    self.more = True
-                    break
-            else:
-                self.more = replayed  # the replay is over, what is new comes with the next call
+            count = self._look(self._next_to_replay if replayed else self._reader._next, limit, found)
         except OSError as error:
-            self._recover(error)
+            return self._stopped_by(error, found, replayed)
+        # When the replay is over, what is new comes with the next call.
+        self.more = count >= limit or replayed
         if not count:
             return EntryBatch(found, 0, None, replayed)
         self._attentive_since = now
@@ -204,19 +196,24 @@ class JournalSource(Generic[T]):
         if self._reader._next() and not self._reader.test_cursor(place.cursor):
             self._reader.seek_cursor(place.cursor)  # it is none of ours any more, and that was the first one after it
 
-    def _look(self, found: list[tuple[Entry, T]]) -> None:
+    def _look(self, go_on: Callable[[], bool], limit: int, found: list[tuple[Entry, T]]) -> int:
+        """Adds what sift() wants of the next entries to found; returns how many it has looked at. Raises OSError."""
         # Every entry of every service that fails comes through here: hence no call that is not needed.
-        reader = self._reader
-        try:
-            # data_threshold holds for compressed fields only
-            message = reader._get("MESSAGE")[:_LONGEST].decode("utf-8", "replace")
-            hits = self._sift(message, self._get)
-            if hits:
-                found.append((_new_entry((reader._get_realtime() / 1e6, message, reader._get_cursor())), hits))
-        except KeyError:
-            return  # an entry without a message
-        except OSError as error:
-            log.warning("an entry of the journal cannot be read: %s", error.strerror)
+        reader, sift, get, fetch = self._reader, self._sift, self._get, self._reader._get
+        count = 0
+        while count < limit and go_on():
+            count += 1
+            try:
+                # data_threshold holds for compressed fields only
+                message = fetch("MESSAGE")[:_LONGEST].decode("utf-8", "replace")
+                hits = sift(message, get)
+                if hits:
+                    found.append((_new_entry((reader._get_realtime() / 1e6, message, reader._get_cursor())), hits))
+            except KeyError:
+                continue  # an entry without a message
+            except OSError as error:
+                log.warning("an entry of the journal cannot be read: %s", error.strerror)
+        return count
 
     def _get(self, field: str) -> str:
         try:
@@ -225,12 +222,21 @@ class JournalSource(Generic[T]):
             return ""
         return value[:_LONGEST].decode("utf-8", "replace")
 
+    def _stopped_by(self, error: OSError, found: list[tuple[Entry, T]], replayed: bool) -> EntryBatch[T]:
+        """What had been found by then; reading goes on behind the last of it."""
+        if found and not replayed:
+            last = found[-1][0]
+            self._place = Place(last.cursor, round(last.time * 1e6))
+        self._recover(error)
+        self.more = False
+        return EntryBatch(found, len(found), str(self._place) if found else None, replayed)
+
     def _recover(self, error: OSError) -> None:
         """A file that vanished or broke under the reader."""
         log.warning("the journal could not be read further (%s): opening it again", error.strerror)
-        self._reader.close()
-        self._reader = None
+        broken, self._reader, self._fd = self._reader, None, -1
         self._open_again()
+        broken.close()  # only now, so that the new descriptor is another one: whoever waits for it must notice
 
     def _open_again(self) -> bool:
         """Goes on behind the last entry that was read; False if that is not possible now."""

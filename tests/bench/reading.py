@@ -49,7 +49,7 @@ failregex = ['^warning: \S+\[<HOST>\]: SASL \w+ authentication failed: ']
 [filter.dovecot]
 identifier = ["dovecot"]
 journalmatch = ["_SYSTEMD_UNIT=dovecot.service"]
-failregex = ['^imap-login: Disconnected: .*\(auth failed, \d+ attempts in \d secs\): user=<<F-USER>\w*</F-USER>>, .*rip=<HOST>, ']
+failregex = ['^imap-login: Disconnected: .*\(auth failed, .*\): user=<<F-USER>\w*</F-USER>>, .*rip=<HOST>, ']
 [filter.nginx]
 identifier = ["nginx"]
 journalmatch = ["_SYSTEMD_UNIT=nginx.service"]
@@ -65,6 +65,7 @@ class _Nothing:
     def replace(self, *_: object) -> None: ...
     def apply(self, *_: object) -> None: ...
     def sync(self, *_: object) -> None: ...
+    def last_end(self, *_: object) -> None: ...
     def count(self, *_: object) -> int:
         return 0
 
@@ -124,6 +125,7 @@ def _set_up(toml: str) -> tuple[Intake, Engine]:
     intake = Intake(config, jails, {}, _BEGIN, replay=True)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)  # as daemon.py
     return intake, engine
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -53,6 +54,32 @@ def first_start_counts_the_last_while() -> None:
     sync()
     assert read_all(source())[:2] == ([], numbers(0, 5))
     assert read_all(source(lookback=0.0))[:2] == ([], [])
+
+
+def what_was_read_before_a_failure_counts_once() -> None:
+    class Breaking:
+        """Fails at the fifth call of _next(), as when a journal file is damaged or vanishes."""
+
+        def __init__(self, reader: object) -> None:
+            self._real, self._left = reader, 5
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._real, name)
+
+        def _next(self) -> bool:
+            self._left -= 1
+            if self._left == 0:
+                raise OSError(errno.EBADMSG, os.strerror(errno.EBADMSG))
+            return self._real._next()
+
+    write(*numbers(0, 10))
+    sync()
+    reader = source()
+    reader._reader = Breaking(reader._reader)
+    batch = reader.read(time.time())
+    assert [entry.message for entry, _ in batch.found] == numbers(0, 4)
+    assert read_all(reader)[1] == numbers(4, 10)
+    assert read_all(source(batch.position))[:2] == (numbers(0, 4), numbers(4, 10))
 
 
 def goes_on_behind_the_stored_position_and_replays_what_is_before() -> None:

@@ -45,7 +45,8 @@ def in_bed(script: str, patience: float = 120.0, **settings: str) -> Callable[[C
         @functools.wraps(test)
         def outside(**_arguments: Any) -> None:
             node = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
-            inner = [sys.executable, "-m", "pytest", "--noconftest", "-p", "no:cacheprovider", "--tb=short", node]
+            inner = [sys.executable, "-m", "pytest", "--noconftest", "-p", "no:cacheprovider", "--tb=short"]
+            inner += ["-o", f"faulthandler_timeout={patience - 5}", node]  # tells where it hangs before it is ended
             said, status = _bounded([str(BED / script), *inner], {**settings, "NFJAIL_TEST_INSIDE": "1"}, patience)
             if status != 0:
                 pytest.fail(said, pytrace=False)
@@ -134,7 +135,7 @@ class Nfjail:
             path.unlink(missing_ok=True)
             systemd.bind(str(path))
             systemd.settimeout(0.05)
-            environment = {**os.environ, "PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": str(path)}
+            environment = {**os.environ, "NOTIFY_SOCKET": str(path)}
             self.process = subprocess.Popen(self.command, cwd="/", env=environment, stdin=subprocess.DEVNULL, stderr=log)
             until(lambda: self.process.poll() is not None or _said_ready(systemd), 30)
         assert self.process.poll() is None, self.said()
@@ -149,9 +150,11 @@ class Nfjail:
         self.stop(signal.SIGKILL)
 
     def ctl(self, *arguments: str, status: int = 0) -> str:
-        command = [sys.executable, "-m", "nfjail", "ctl", "--runtime", str(self.folder / "run")]
-        os.environ["PYTHONPATH"] = str(ROOT)
-        return run(*command, *arguments, status=status)
+        """What `nfjail ctl` prints; fails if its exit status is another one."""
+        return run(*self.ctl_command(*arguments), status=status)
+
+    def ctl_command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "nfjail", "ctl", "--runtime", str(self.folder / "run"), *arguments]
 
     def list(self, *arguments: str) -> list[dict[str, Any]]:
         """The bans that `ctl list` tells."""
@@ -177,9 +180,10 @@ class Nfjail:
         with contextlib.closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=5)) as db:
             return db.execute(query).fetchall()
 
-    def stored(self, table: str = "live") -> list[Held]:
-        """The bans in the store, "live" or "past" ones."""
-        found = self.rows(f"SELECT jail, packed, prefixlen, since, until FROM {table}")
+    def stored(self, *tables: str) -> list[Held]:
+        """The bans in the store: those in force, or those in the tables "live" and "past"."""
+        query = " UNION ALL ".join(f"SELECT jail, packed, prefixlen, since, until FROM {t}" for t in tables or ("live",))
+        found = self.rows(query)
         return [Held(jail, _text(packed, length), since, end) for jail, packed, length, since, end in found]
 
     def cpu(self) -> float:
@@ -210,6 +214,17 @@ def in_kernel(table: str = "nfjail") -> list[Held]:
             prefix = named[2].replace("-", "/") if named[2] else ""
             end = time.time() + values["expires"] if "expires" in values else None
             found.append(Held(named[1], values["val"] + prefix, 0.0, end))
+    return found
+
+
+def in_iptables() -> set[tuple[str, str]]:
+    """Jail and address of the bans in iptables' rules and ipset's sets."""
+    found = set()
+    rules = run("iptables-save", "-t", "filter") + run("ip6tables-save", "-t", "filter")
+    for jail, address in re.findall(r"^-A nfjail-(\S+) -s (\S+) -j REJECT", rules, re.MULTILINE):
+        found.add((jail, re.sub("/(32|128)$", "", address)))
+    for jail, address in re.findall(r"^add nfjail-(\S+)-[46] (\S+) ", run("ipset", "save"), re.MULTILINE):
+        found.add((jail, address))
     return found
 
 

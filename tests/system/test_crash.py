@@ -2,109 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import re
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timezone
-from ipaddress import ip_address, ip_network
-from pathlib import Path
-from typing import NamedTuple
+
+import pytest
 
 from nfjail import daemon
-from tests.system.house import BED, Held, Nfjail, in_bed, in_kernel, run, until, who
-
-LOG, LEDGER = "/run/house/auth.log", "/run/house/ledger"
-FAILURE = re.compile(r"Failed password for root from (\S+) port 22 ssh2")
-LAST = "198.51.100.99"  # whom the scribe lets fail at the very end
-
-
-class Rules(NamedTuple):
-    maxretry: int
-    findtime: float
-    bantime: float
-    doubling: bool  # each ban is twice as long as the one before
-
-
-JAILS = {"brief": Rules(3, 4.0, 0.5, True), "lasting": Rules(5, 7.0, 3600.0, False)}
-JAIL = """
-[jail.{name}]
-enabled = true
-filter = "sshd"
-backend = "{backend}"
-logpath = ["{log}"]
-maxretry = {rules.maxretry}
-findtime = {rules.findtime}
-bantime = {rules.bantime}
-increment.enabled = {doubling}
-"""
-
-
-def settings(backend: str) -> str:
-    text = "[jail.sshd]\nenabled = false\n"
-    for name, rules in JAILS.items():
-        text += JAIL.format(name=name, backend=backend, log=LOG, rules=rules, doubling=str(rules.doubling).lower())
-    return text
-
-
-# The oracle
-
-
-def failures_in_ledger() -> Iterator[tuple[float, str]]:
-    """Time and address of each, in their order."""
-    for line in Path(LEDGER).read_text().splitlines():
-        found = FAILURE.search(line)
-        if found:
-            yield datetime.fromisoformat(line.split(" ", 1)[0]).timestamp(), found[1]
-
-
-def failures_in_journal() -> Iterator[tuple[float, str]]:
-    told = run("journalctl", "-o", "json", "--output-fields=MESSAGE", "SYSLOG_IDENTIFIER=sshd")
-    for line in told.splitlines():
-        entry = json.loads(line)
-        found = FAILURE.search(entry["MESSAGE"])
-        if found:
-            yield int(entry["__REALTIME_TIMESTAMP"]) / 1e6, found[1]
-
-
-def decided(failures: Iterator[tuple[float, str]]) -> list[Held]:
-    """Every ban that these failures must lead to."""
-    recent: dict[tuple[str, str], list[float]] = {}
-    ends: dict[tuple[str, str], list[float]] = {}
-    bans = []
-    for when, address in failures:
-        banned = address if ip_address(address).version == 4 else str(ip_network(f"{address}/64", strict=False))
-        for jail, rules in JAILS.items():
-            who = jail, banned
-            past = ends.setdefault(who, [])
-            if past and when < past[-1]:
-                continue
-            recent[who] = [then for then in recent.get(who, ()) if then >= when - rules.findtime] + [when]
-            if len(recent[who]) == rules.maxretry:
-                recent[who] = []
-                past.append(when + rules.bantime * (2 ** len(past) if rules.doubling else 1))
-                bans.append(Held(jail, banned, when, past[-1]))
-    return bans
-
-
-def rounded(bans: list[Held]) -> list[Held]:
-    """To the microsecond, as logs have it, and sorted."""
-    return sorted(Held(jail, who, round(since, 6), round(end or 0, 6)) for jail, who, since, end in bans)
-
-
-# The victims
+from tests.system.house import Held, Nfjail, in_bed, in_iptables, in_kernel, run, until, who
+from tests.system.oracle import LAST, LOG, decided, failures_in_journal, failures_in_ledger, has_decided, settings, writing
 
 
 class Victim:
     """A daemon forked off this process: so it starts quickly, and is killed at work rather than while Python starts."""
 
     def __init__(self, house: Nfjail) -> None:
+        self._house = house
         options = daemon.Options(*(str(house.folder / name) for name in ("etc", "state", "run")), verbose=False)
         self.pid = os.fork()
         if self.pid == 0:
@@ -117,20 +34,17 @@ class Victim:
 
     def end(self, number: int) -> None:
         os.kill(self.pid, number)
-        status = os.waitpid(self.pid, 0)[1]
-        assert os.waitstatus_to_exitcode(status) == -number if number == signal.SIGKILL else status == 0
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        assert status == (-number if number == signal.SIGKILL else 0), self._house.said()
 
 
-@contextmanager
-def writing(kind: str) -> Iterator[Callable[[], object]]:
-    """A scribe at work; calling what it gives ends that, and returns when everything is written."""
-    scribe = [sys.executable, str(Path(__file__).with_name("scribe.py")), kind]
-    command = [*scribe, LOG, LEDGER] if kind == "file" else [str(BED / "as-unit.sh"), "ssh.service", *scribe]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-        yield process.communicate
+def in_nftables() -> set[tuple[str, str]]:
+    return who(in_kernel())
 
 
-def survives(house: Nfjail, kills: int, stop_writing: Callable[[], object]) -> None:
+def survives(
+    house: Nfjail, kills: int, stop_writing: Callable[[], object], in_force: Callable[[], set[tuple[str, str]]]
+) -> None:
     """Kills so many daemons at work, then lets one finish; meanwhile no lasting ban may leave the kernel."""
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
@@ -140,22 +54,17 @@ def survives(house: Nfjail, kills: int, stop_writing: Callable[[], object]) -> N
         victim = Victim(house)
         time.sleep(chance.uniform(0, 0.4))
         victim.end(signal.SIGKILL)
-        held = {place for place in who(in_kernel()) if place[0] == "lasting"}
+        held = {place for place in in_force() if place[0] == "lasting"}
         assert lasting <= held, lasting - held
         lasting = held
     assert len(lasting) > kills
     stop_writing()
 
 
-def are_as_decided(house: Nfjail, bans: list[Held]) -> None:
-    """Whether a last daemon comes to exactly these bans, in the store and in the kernel."""
-    assert {ban.jail for ban in bans if ban.address == LAST} == set(JAILS)
+def last_one_comes_to(house: Nfjail, bans: list[Held]) -> None:
+    """A last daemon must have exactly these bans, in the store and in the kernel."""
     last = Victim(house)
-    until(lambda: {ban.jail for ban in all_stored(house) if ban.address == LAST} == set(JAILS), 30)
-    got, wanted = rounded(all_stored(house)), rounded(bans)
-    assert got == wanted, (len(got), len(wanted), sorted(set(got) ^ set(wanted))[:10])
-    numbered = house.rows("SELECT jail, packed, nth FROM live UNION ALL SELECT jail, packed, nth FROM past")
-    assert len(set(numbered)) == len(bans)
+    has_decided(house, bans)
     now = time.time()
     ends = {(ban.jail, ban.address): ban.until or 0 for ban in in_kernel()}
     for ban in bans:
@@ -166,25 +75,34 @@ def are_as_decided(house: Nfjail, bans: list[Held]) -> None:
     assert "a bug in nfjail" not in house.said(), house.said()
 
 
-def all_stored(house: Nfjail) -> list[Held]:
-    return house.stored("live") + house.stored("past")
-
-
 @in_bed("journald.sh", 240)
 def test_killed_a_hundred_times_while_reading_a_file():
     house = Nfjail(settings("file"))
     with writing("file") as stop_writing:
-        survives(house, 100, stop_writing)
-    are_as_decided(house, decided(failures_in_ledger()))
+        survives(house, 100, stop_writing, in_nftables)
+    last_one_comes_to(house, decided(failures_in_ledger()))
 
 
 @in_bed("journald.sh", 240)
 def test_killed_while_reading_the_journal():
     house = Nfjail(settings("journal"))
     with writing("journal") as stop_writing:
-        survives(house, 20, stop_writing)
+        survives(house, 20, stop_writing, in_nftables)
         run("journalctl", "--sync")
-    are_as_decided(house, decided(failures_in_journal()))
+    last_one_comes_to(house, decided(failures_in_journal()))
+
+
+@pytest.mark.parametrize("banaction", ["iptables", "iptables-ipset"])
+@in_bed("journald.sh")
+def test_killed_while_it_banned_with_iptables(banaction):
+    """The program that it had just started goes on alone, which must not harm the next daemon's work."""
+    house = Nfjail(settings("file").replace('filter = "sshd"', f'filter = "sshd"\nbanaction = "{banaction}"'))
+    with writing("file") as stop_writing:
+        survives(house, 12, stop_writing, in_iptables)
+    last = Victim(house)
+    has_decided(house, decided(failures_in_ledger()))
+    until(lambda: in_iptables() == who(house.stored()))
+    last.end(signal.SIGTERM)
 
 
 @in_bed("journald.sh")
@@ -209,5 +127,5 @@ def test_what_a_ban_has_paid_for_stays_paid_however_long_the_daemon_was_dead():
     fail_at(LOG, "192.0.2.7", 0.8)
     fail_at(LOG, LAST, 1, 1.1, 1.2)
     with house:
-        until(lambda: LAST in {ban.address for ban in all_stored(house)})
-    assert sorted(ban.address for ban in all_stored(house)) == ["192.0.2.7", LAST]
+        until(lambda: LAST in {ban.address for ban in house.stored("live", "past")})
+    assert sorted(ban.address for ban in house.stored("live", "past")) == ["192.0.2.7", LAST]

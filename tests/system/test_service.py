@@ -59,20 +59,6 @@ def test_systemd_is_told_of_start_reload_life_and_end() -> None:
 
 
 @in_bed("journald.sh")
-def test_without_a_watchdog_an_idle_daemon_does_not_wake_up() -> None:
-    with Nfjail(CONFIG) as house:
-        status = Path(f"/proc/{house.process.pid}/status")
-
-        def switches() -> str:
-            return next(line for line in status.read_text().splitlines() if line.startswith("voluntary"))
-
-        run("sleep", "1")
-        before = switches()
-        run("sleep", "5")
-        assert switches() == before
-
-
-@in_bed("journald.sh")
 def test_an_address_that_the_machine_gets_is_not_banned_from_then_on() -> None:
     with Nfjail(CONFIG) as house:
         house.ctl("ban", "192.0.2.99")
