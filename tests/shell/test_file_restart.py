@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -161,12 +162,13 @@ def packed_away(path: Path) -> None:
 
 def test_the_rest_was_compressed_during_the_dead_time(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     positions = read_until(path, 3)
-    os.utime(path, (NOW + 5000, NOW + 5000))
+    later = time.time() + 5000  # than the change that the position knows of
+    os.utime(path, (later, later))
     rename_rotate(path)
     append(path, "newer")
     rename_rotate(path)
     packed_away(Path(f"{path}.2"))
-    os.utime(f"{path}.1", (NOW + 6000, NOW + 6000))
+    os.utime(f"{path}.1", (later + 1000, later + 1000))
     append(path, "newest")
     with caplog.at_level(logging.WARNING), reading(path, positions=positions) as reader:
         assert reader.read() == ["newer", "newest"]

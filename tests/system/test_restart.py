@@ -37,7 +37,7 @@ class Attacker:
             while not self._over:
                 for address in BANNED:
                     self._try(address)
-                time.sleep(0.001)
+                time.sleep(0.0005)
 
     def _try(self, address: str) -> None:
         family, server = (socket.AF_INET6, SERVER[6]) if ":" in address else (socket.AF_INET, SERVER[4])
@@ -76,6 +76,7 @@ blocktype = "tcp-reset"
 def banned_and_trying(nfjail: Nfjail) -> Iterator[Attacker]:
     """All the time somebody who is banned tries in vain; the last thing that is seen is that without his ban he would not."""
     nfjail.ctl("ban", *BANNED.values(), "--jail", "sshd")
+    nfjail.ctl("ban", *(f"198.18.{n >> 8}.{n & 255}" for n in range(500)))  # so that a change takes its time
     with Attacker() as attacker:
         attacker.goes_on()
         yield attacker
@@ -117,6 +118,6 @@ def test_a_jail_that_moves_to_another_firewall_lets_nobody_through():
             nfjail.configure(settings[banaction])
             nfjail.start()
             attacker.goes_on()
-        assert who(in_kernel()) == {("sshd", banned) for banned in BANNED.values()}
+        assert {("sshd", banned) for banned in BANNED.values()} <= who(in_kernel())
         left = run("iptables-save") + run("ip6tables-save") + run("ipset", "save")
         assert not [banned for banned in BANNED.values() if banned in left]
