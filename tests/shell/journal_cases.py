@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import json
+import logging
 import os
 import select
 import signal
@@ -126,7 +128,11 @@ def a_lost_cursor_falls_back_to_time() -> None:
     assert place
     unknown = place.cursor.replace("i=", "i=f")[:-3] + "abc"
     unknown = ";".join("s=" + "0" * 32 if part.startswith("s=") else part for part in unknown.split(";"))
+    said: list[str] = []
+    logging.getLogger("nfjail").handlers = [logging.StreamHandler(io.StringIO())]
+    logging.getLogger("nfjail").addFilter(lambda record: said.append(record.getMessage()) or True)
     assert read_all(source(str(Place(unknown, place.microseconds))))[:2] == (numbers(0, 5), numbers(5, 8))
+    assert said == ["the journal no longer has the entry that was read last: going on by its time instead"]
     assert read_all(source("no position at all"))[:2] == ([], numbers(0, 8))
 
 
