@@ -148,9 +148,7 @@ class Daemon:
         ended = self.engine.expire(now)
         if ended:
             self.decide(ended, now)
-        if self.exempt.changed(now):
-            self._regime.ignore_anew(now)
-            self._free_ignored(now)
+        self.ignore_anew(now)
         if self._guard.repair_due(now):
             self.engine.sync(now)
         if self._reload_wanted:
@@ -221,6 +219,12 @@ class Daemon:
     def _tell_failure(self, counted: Counted, now: float) -> None:
         log.info("%s", failure_sentence(counted))
         self.control.publish(failure_event(counted), now)
+
+    def ignore_anew(self, now: float) -> None:
+        """If somebody else is exempt by now, jails and kernel learn it."""
+        if self.exempt.changed(now):
+            self._regime.ignore_anew(now)
+            self._free_ignored(now)
 
     def _free_ignored(self, now: float) -> None:
         freed = self.engine.free_ignored(now)

@@ -35,6 +35,7 @@ class House(Protocol):
 
     def decide(self, decisions: Sequence[Decision], now: float) -> None: ...
     def reload(self, now: float) -> list[str]: ...
+    def ignore_anew(self, now: float) -> None: ...
     @property
     def sources(self) -> Mapping[str, list[str]]: ...
 
@@ -143,16 +144,21 @@ class Answers:
             if subject.prefixlen == 0:
                 raise NfjailError(f"{subject} is everybody", "nfjail would then do nothing: stop it instead")
             self._house.store.ignore_add(subject, until, reason, now)
-        self._house.exempt.touch()
+        self._exempt_changed(now)
         return {"ignored": [_ignored(subject, until, "ctl", reason) for subject in subjects]}
 
-    def ignore_delete(self, parameters: Parameters, _caller: Caller, _now: float) -> Answer:
+    def ignore_delete(self, parameters: Parameters, _caller: Caller, now: float) -> Answer:
         deleted: list[str] = []
         missing: list[str] = []
         for subject in [_subject(text) for text in parameters["addresses"]]:
             (deleted if self._house.store.ignore_delete(subject) else missing).append(str(subject))
-        self._house.exempt.touch()
+        self._exempt_changed(now)
         return {"deleted": deleted, "missing": missing}
+
+    def _exempt_changed(self, now: float) -> None:
+        """Before the answer: who asked may rely on it."""
+        self._house.exempt.touch()
+        self._house.ignore_anew(now)
 
     def ignore_list(self, _parameters: Parameters, _caller: Caller, _now: float) -> Answer:
         added = self._house.store.ignored()

@@ -162,6 +162,8 @@ class JournalSource(Generic[T]):
         found: list[tuple[Entry, T]] = []
         try:
             count = self._look(self._next_to_replay if replayed else self._reader._next, limit, found)
+            if count and not replayed:
+                self._place = Place(self._reader._get_cursor(), self._reader._get_realtime())
         except OSError as error:
             return self._stopped_by(error, found, replayed)
         # When the replay is over, what is new comes with the next call.
@@ -169,8 +171,6 @@ class JournalSource(Generic[T]):
         if not count:
             return EntryBatch(found, 0, None, replayed)
         self._attentive_since = now
-        if not replayed:
-            self._place = Place(self._reader._get_cursor(), self._reader._get_realtime())
         return EntryBatch(found, count, str(self._place), replayed)
 
     def _next_to_replay(self) -> bool:
@@ -228,7 +228,7 @@ class JournalSource(Generic[T]):
             last = found[-1][0]
             self._place = Place(last.cursor, round(last.time * 1e6))
         self._recover(error)
-        self.more = False
+        self.more = bool(found) and self._reader is not None  # no further at once where nothing has come of it
         return EntryBatch(found, len(found), str(self._place) if found else None, replayed)
 
     def _recover(self, error: OSError) -> None:
