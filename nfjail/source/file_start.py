@@ -38,6 +38,8 @@ def from_marks(path: str, found: Generations, marks: list[Mark], lookback: float
     places = [place_of(found.files, mark, moved=True, copied=True) for mark in marks]
     first = found.unread_from(places, max(mark.mtime for mark in marks) + 1)
     _warn_of_packed(path, found, marks, places)
+    if not any(place is not None for place in places) and not found.packed:
+        log.warning("%s: the file that was read last is gone, and what was not read of it: keep more rotated logs", path)
     offsets = {place: mark.offset for mark, place in zip(marks, places, strict=True) if place is not None}
     replays = _replays(found, first, offsets, lookback, stamps) if lookback > 0 else []
     known = {mark.identity for mark in marks}

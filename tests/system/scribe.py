@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
-KEPT = 9  # rotated logs
+KEPT = 99  # rotated logs: a daemon that is killed again and again may come far behind
 AT_ONCE = 40  # addresses that try at the same time; those of a minute ago are gone
 
 
