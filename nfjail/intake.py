@@ -30,18 +30,18 @@ class Reading(NamedTuple):
 
 
 class Intake:
-    """All sources of one configuration. lookback None: nothing is replayed, as after a reload."""
+    """All sources of one configuration. replay: False, when the jails know already what lies before the positions."""
 
     def __init__(
         self, config: Config, jails: Mapping[str, Jail], positions: Mapping[str, str], now: float, *, replay: bool
     ) -> None:
         self._jails = jails
         self._of: dict[str, list[str]] = {}  # what each jail watches, for people
-        lookback = longest_findtime(jails.values()) if replay else None
-        self._open_journal(config, positions, now, lookback)
-        self._open_files(config, positions, now, lookback)
+        self._lookback = longest_findtime(jails.values())
+        self._open_journal(config, positions, now, replay)
+        self._open_files(config, positions, now, replay)
 
-    def _open_journal(self, config: Config, positions: Mapping[str, str], now: float, lookback: float | None) -> None:
+    def _open_journal(self, config: Config, positions: Mapping[str, str], now: float, replay: bool) -> None:
         wanted = [jail for jail in config.enabled if source_of(jail, config.journal_path) == "journal"]
         self._journal_key = f"journal:{config.journal_path}" if config.journal_path else "journal"
         self._of |= {jail.name: [self._journal_key.replace(":", " ", 1)] for jail in wanted}
@@ -50,10 +50,10 @@ class Intake:
         if wanted:
             position = positions.get(self._journal_key)
             self._journal = JournalSource(
-                config.journal_path, route.terms(), route.sift, position, now, lookback
+                config.journal_path, route.terms(), route.sift, position, now, self._lookback, replay=replay
             )
 
-    def _open_files(self, config: Config, positions: Mapping[str, str], now: float, lookback: float | None) -> None:
+    def _open_files(self, config: Config, positions: Mapping[str, str], now: float, replay: bool) -> None:
         wanted = [jail for jail in config.enabled if source_of(jail, config.journal_path) == "file"]
         self._of |= {jail.name: list(jail.logpath) for jail in wanted}
         self._logpaths = {jail.name: jail.logpath for jail in wanted}
@@ -61,8 +61,8 @@ class Intake:
         self._files: FileSource | None = None
         globs = list(dict.fromkeys(path for jail in wanted for path in jail.logpath))
         if globs:
-            since = now if lookback is None else now - lookback
-            self._files = FileSource(globs, positions=positions, since=since, now=now)
+            since = now - self._lookback
+            self._files = FileSource(globs, positions=positions, since=since, now=now, replay=replay)
 
     @property
     def sources(self) -> Mapping[str, list[str]]:

@@ -20,14 +20,23 @@ class FileSource:
     positions: where to go on, by path, as LineBatch.position said. since: seconds since the epoch; `now - since` is how
     far to look back. In a file with a position, lines of that time before the last one read are replayed; in one without
     a position, lines from since on are new. A file that appears after the start is read from its beginning.
+    replay: False, when what lies before the positions is known already, as after a reload.
     poll: seconds between two looks at what inotify cannot watch. Trouble with a file is logged, never raised.
     """
 
     def __init__(
-        self, globs: Sequence[str], *, positions: Mapping[str, str], since: float, now: float, poll: float = 0.25
+        self,
+        globs: Sequence[str],
+        *,
+        positions: Mapping[str, str],
+        since: float,
+        now: float,
+        replay: bool = True,
+        poll: float = 0.25,
     ) -> None:
         self._globs = tuple(globs)
         self._positions = dict(positions)
+        self._replay = replay
         self._poll = poll
         self._polled_at = now
         self._read_at = 0.0
@@ -93,7 +102,7 @@ class FileSource:
             files.add(os.path.realpath(path))
             stored = self._positions.pop(path, None)
             back = lookback if stored or os.path.exists(path) else None
-            self._followers[path] = Follower(path, stored, back, self._watcher, self._owners)
+            self._followers[path] = Follower(path, stored, back, self._replay, self._watcher, self._owners)
         for path, follower in list(self._followers.items()):
             if follower.idle and path not in matches:
                 del self._followers[path]

@@ -28,17 +28,25 @@ class Follower:
     """Reads the log at one path, on and on.
 
     stored: the position to go on from, if there is one. lookback: seconds. With a position, so much before it is
-    replayed; without, lines that old are new; None: the whole file is new, as it appeared while we were watching.
+    replayed, if replay says so; without, lines that old are new; None: the whole file is new, as it appeared while we
+    were watching.
     owners: which path reads which file, shared by all followers, so that none is read under two names.
     """
 
     def __init__(
-        self, path: str, stored: str | None, lookback: float | None, watcher: Watcher, owners: dict[Identity, str]
+        self,
+        path: str,
+        stored: str | None,
+        lookback: float | None,
+        replay: bool,
+        watcher: Watcher,
+        owners: dict[Identity, str],
     ) -> None:
         self.path = path
         self.more = False
         self._stored = stored
         self._lookback = lookback
+        self._replay = replay
         self._watcher = watcher
         self._owners = owners
         self._started = False
@@ -132,7 +140,8 @@ class Follower:
             except ValueError:
                 log.warning("the stored position in %s is damaged: reading the last minutes of it again", self.path)
             else:
-                return from_marks(self.path, found, marks, self._lookback or 0.0, stamps)
+                lookback = self._lookback if self._replay else None
+                return from_marks(self.path, found, marks, lookback or 0.0, stamps)
         if self._lookback is None:
             return from_the_top(found)
         return from_time(found, now - self._lookback, stamps)

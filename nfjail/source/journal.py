@@ -72,7 +72,8 @@ class JournalSource(Generic[T]):
 
     path: a folder of journal files, None: the machine's own. terms: OR of ANDs of (field, value), see JournalRoute.
     sift(message, get): what it wants with the entry, or something false. lookback: so many seconds before the stored
-    position are replayed, and without one the last so many seconds are new; None: neither, reading just goes on.
+    position are replayed, and without one the last so many seconds are new. replay: False, when what lies before the
+    position is known already, as after a reload.
     """
 
     def __init__(
@@ -82,7 +83,9 @@ class JournalSource(Generic[T]):
         sift: Callable[[str, Get], T],
         position: str | None,
         now: float,
-        lookback: float | None,
+        lookback: float,
+        *,
+        replay: bool = True,
     ) -> None:
         self._sift = sift
         self._path = path
@@ -91,7 +94,7 @@ class JournalSource(Generic[T]):
         self._attentive_since = float("-inf")
         self.more = True
         self._open()
-        self._start(Place.parse(position) if position else None, now, lookback)
+        self._start(Place.parse(position) if position else None, now, lookback, replay)
 
     def _open(self) -> None:
         try:
@@ -106,20 +109,20 @@ class JournalSource(Generic[T]):
         self._reader.data_threshold = _LONGEST
         self._fd: int = self._reader.fileno()
 
-    def _start(self, saved: Place | None, now: float, lookback: float | None) -> None:
+    def _start(self, saved: Place | None, now: float, lookback: float, replay: bool) -> None:
         """Goes to where reading begins; the entries up to self._replay_until are then replayed."""
         self._place = saved
         self._replay_until = saved
         if saved and not self._has(saved.cursor):
             log.warning("the journal no longer has the entry that was read last: going on by its time instead")
             self._replay_until = Place("", saved.microseconds)
-        if saved and lookback is None:
+        if saved and not replay:
             self._match()
             self._stand_behind(self._replay_until or saved)
             self._replay_until = None
             return
         begin = saved.microseconds / 1e6 if saved else now
-        self._reader.seek_realtime(max(0, int((begin - (lookback or 0.0)) * 1e6)))
+        self._reader.seek_realtime(max(0, int((begin - lookback) * 1e6)))
         self._match()
 
     def _match(self) -> None:
