@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from nfjail.core.sieve import first_characters
+
 #: probe(text, start): the match of the first expression that fits text[start:], or None
 Probe = Callable[[str, int], "re.Match[str] | None"]
 
@@ -38,6 +40,9 @@ class Slot(NamedTuple):
     groups: Mapping[str, int]
 
 
+Joined = tuple[Probe, dict[int, Slot]]
+
+
 class _Unit(NamedTuple):
     anchored: bool
     compiled: re.Pattern[str]
@@ -58,9 +63,35 @@ def prepare(regex: str, multiline: bool = False) -> Piece:
 
 def join(pieces: Sequence[Piece], multiline: bool = False) -> tuple[Probe, dict[int, Slot]]:
     """The probe for all of them, and what the lastindex of its match tells. multiline: as they were prepared."""
+    return _join(list(enumerate(pieces)), multiline)
+
+
+def join_by_first(pieces: Sequence[Piece]) -> tuple[dict[str, Joined], Joined]:
+    """By the text's first character: the probe for those that may begin with it; and that for all other characters.
+
+    So most texts meet few expressions. And matching is the slower, the more groups there are, whoever's they are.
+    """
+    pairs = list(enumerate(pieces))
+    if not all(piece.anchored for piece in pieces):
+        return {}, _join(pairs, False)
+    first = [first_characters(piece.regex) for piece in pieces]
+    known: dict[tuple[int, ...], Joined] = {}
+
+    def joined(character: str) -> Joined:
+        few = [pair for pair, characters in zip(pairs, first, strict=True) if characters is None or character in characters]
+        indexes = tuple(index for index, _ in few)
+        if indexes not in known:
+            known[indexes] = _join(few, False)
+        return known[indexes]
+
+    characters = frozenset[str]().union(*(each for each in first if each))
+    return {character: joined(character) for character in sorted(characters)}, joined("")
+
+
+def _join(pairs: Sequence[tuple[int, Piece]], multiline: bool) -> Joined:
     slots: dict[int, Slot] = {}
     units: list[_Unit] = []
-    for together, group in groupby(enumerate(pieces), lambda pair: pair[1].anchored and pair[1].joinable):
+    for together, group in groupby(pairs, lambda pair: pair[1].anchored and pair[1].joinable):
         run = list(group)
         for part in [run] if together else [[one] for one in run]:
             compiled = _alternation(part, re.MULTILINE if multiline else 0, slots)

@@ -10,36 +10,53 @@ from nfjail.core.tags import group_name
 
 #: a captured text; several, where `<F-TUPLE_...>` joined them; all users of a session
 Value = Union[str, tuple[Union[str, None], ...]]
-Captured = dict[str, Union[Value, None]]
+Captured = dict[str, Value]
 
 _PART = re.compile(r"(alt|tuple)_(.*?)(?:_\d+)?")
+_NOT_KEPT = re.compile(r"content|skiplines\d+")
 
 
 class Captures:
-    """How to take the captures out of one pattern's match."""
+    """How to take the captures out of a pattern's match, and out of the prefregex's match before it."""
 
-    def __init__(self, groups: Mapping[str, int]) -> None:
-        kept = [(name, number) for name, number in groups.items() if not name.startswith("skiplines")]
+    def __init__(self, groups: Mapping[str, int], before: Mapping[str, int] | None = None) -> None:
+        """name -> number of the groups. before: those of the prefregex; where both have a name, the pattern's counts."""
+        first = {name: number for name, number in (before or {}).items() if name not in groups and name != "content"}
+        self._before = Captures(first) if first else None
+        self._only = next(iter(first.items())) if len(first) == 1 and not any(map(_PART.fullmatch, first)) else None
+        kept = [(name, number) for name, number in groups.items() if not _NOT_KEPT.fullmatch(name)]
         self._names = tuple(name for name, _ in kept)
-        # The whole match beside a single group: so group() always gives a tuple.
+        # The whole match stands beside a single group: so group() always gives a tuple.
         self._numbers = (*(number for _, number in kept), 0)
         parts = [(name, found[1], group_name(found[2])) for name in sorted(groups) if (found := _PART.fullmatch(name))]
         self._alternatives = [(name, target) for name, kind, target in parts if kind == "alt"]
         self._tuples = [(name, target) for name, kind, target in parts if kind == "tuple"]
+        self._plain = not parts
 
-    def of(self, found: re.Match[str]) -> Captured:
-        """Every named group; None: it took no part in the match."""
-        captured: Captured = dict(zip(self._names, found.group(*self._numbers)))  # noqa: B905  # the last is left out
-        if self._alternatives or self._tuples:
+    def of(self, found: re.Match[str], before: re.Match[str] | None = None) -> Captured:
+        """The text of every named group that took part in the match."""
+        captured: Captured
+        if before is None or self._before is None:
+            captured = {}
+        elif self._only is not None:  # nearly always: the session's id
+            name, number = self._only
+            text = before[number]
+            captured = {} if text is None else {name: text}
+        else:
+            captured = self._before.of(before)
+        for name, text in zip(self._names, found.group(*self._numbers)):  # noqa: B905  # the last is left out
+            if text is not None:
+                captured[name] = text
+        if not self._plain:
             self._combine(captured)
         return captured
 
     def _combine(self, captured: Captured) -> None:
         """The first alternative that is not empty stands in for an empty target; parts are appended to it."""
         for name, target in self._alternatives:
-            if captured[name] and not captured.get(target):
+            if captured.get(name) and not captured.get(target):
                 captured[target] = captured[name]
         for name, target in self._tuples:
-            base, part = captured.get(target), captured[name]
+            base, part = captured.get(target), captured.get(name)
             whole = base if isinstance(base, tuple) else (base,)
             captured[target] = (*whole, part)  # type: ignore[arg-type]  # a part is one group's text

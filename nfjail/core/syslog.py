@@ -15,7 +15,6 @@ import re
 import time
 from calendar import timegm
 from datetime import datetime
-from functools import partial
 from typing import NamedTuple
 
 _HEAD = re.compile(
@@ -35,9 +34,6 @@ class Head(NamedTuple):
     time: float  # seconds since the epoch
     identifier: str  # the program as it names itself: "sshd", "postfix/smtpd", "kernel"
     pid: int  # 0: not given
-
-
-_new_head = partial(tuple.__new__, Head)  # Head(...) goes through a Python function: twice the time
 
 
 class _Memo(NamedTuple):
@@ -108,7 +104,7 @@ def parse_head(head: str, stamps: Stamps) -> Head | None:
     if head[:20] == memo.until_second and head.startswith(memo.until_pid, 26) and head[-1] == "]" and head.isascii():
         fraction, pid = head[20:26], head[memo.pid_at : -1]
         if fraction.isdecimal() and pid.isdecimal() and len(pid) <= 10:
-            return _new_head((memo.base + int(fraction) / 1_000_000, memo.identifier, int(pid)))
+            return Head(memo.base + int(fraction) / 1_000_000, memo.identifier, int(pid))
     match = _HEAD.fullmatch(head)
     if match is None:
         return None

@@ -39,6 +39,10 @@ class Text(NamedTuple):
         """The number of its line at that index, from 0."""
         return self.lines[index] if index < len(self.lines) else self.lines[0]
 
+    def problem(self, what: str, advice: str = "") -> Problem:
+        """What is wrong with it."""
+        return Problem(self.file, self.line, what, advice)
+
     def become(self, value: str) -> Text:
         """The same option after something in it was replaced."""
         same_lines = value.count("\n") == self.value.count("\n")

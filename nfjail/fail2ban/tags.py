@@ -66,4 +66,4 @@ def _fill_one(
 
 def _endless(name: str, tag: str, text: Text) -> Problem:
     what = f"<{tag}> in {name} contains itself" if tag != name else f"{name} contains itself as <{tag}>"
-    return Problem(text.file, text.line, what, "break the loop")
+    return text.problem(what, "break the loop")

@@ -133,7 +133,7 @@ def _print(machine: dict[str, object], results: dict[str, list[Row] | None]) -> 
 def _verdict(row: Row) -> str:
     if row.reach is None or row.nfjail is None:
         return ""
-    more_is_better = row.unit.endswith("/s")
+    more_is_better = row.unit in ("/s", "x")
     return "yes" if (row.nfjail >= row.reach if more_is_better else row.nfjail <= row.reach) else "NO"
 
 

@@ -82,21 +82,25 @@ def start(options: Options) -> Iterator[Row]:
     _enter(os.environ.get("NFJAIL_SRV", "nfj-srv"))
     nfjail = Nfjail(nfjail_config("journal", 'blocktype = "drop"\nprotocol = ["tcp", "udp"]'))
     _store(nfjail.folder / "state/nfjail.db", count)
-    cold = [_cold_start(nfjail, count) for _ in range(options.size(3, 1))]
+    starts = [_cold_start(nfjail, count) for _ in range(options.size(3, 1))]
+    cold, used = [took for took, _ in starts], [used for _, used in starts]
     say(f"nfjail: {median(cold):.2f} s into an empty kernel")
     nfjail.start()
     with Probe() as probe:
-        warm = []
+        warm, warm_used = [], []
         for number in (signal.SIGTERM, signal.SIGKILL) * options.size(2, 1):
             nfjail.stop(number)
             nfjail.start()
             warm.append(nfjail.started_in)
+            warm_used.append(cpu(nfjail.pid))
     time.sleep(options.size(3, 1))
     size = rss(nfjail.pid)
     nfjail.stop()
     theirs, note = _their_start(options, count) if options.fail2ban else (None, "")
     yield Row(f"start with {count:,} bans in the store -> all in the kernel, READY", "s", 2, median(cold), theirs, note, cold)
+    yield Row("  of this, the daemon's processor time", "s", None, median(used), samples=used)
     yield Row("  the same, where the kernel has them already", "s", 2, median(warm), samples=warm)
+    yield Row("  of this, the daemon's processor time", "s", None, median(warm_used), samples=warm_used)
     note = (
         f"one every {1000 * probe.mean_gap:.1f} ms (longest pause {1000 * probe.longest_gap:.0f} ms) through {len(warm)} stops "
         f"and starts, half of them by SIGKILL; of another address's {probe.sent:,} came through {probe.free:,}"
@@ -115,14 +119,16 @@ def _store(path: Path, count: int) -> None:
         store.commit(bans, {}, now)
 
 
-def _cold_start(nfjail: Nfjail, count: int) -> float:
+def _cold_start(nfjail: Nfjail, count: int) -> tuple[float, float]:
+    """Seconds, and seconds of the daemon's processor time."""
     empty_firewall()
     nfjail.start()
+    used = cpu(nfjail.pid)
     there = sum(1 for name in netlink.timeout_sets("nfjail") for _ in netlink.elements("nfjail", name))
     nfjail.stop()
     if there != count:
         raise SystemExit(f"bench: READY, but {there} of {count} bans are in the kernel")
-    return nfjail.started_in
+    return nfjail.started_in, used
 
 
 def _their_start(options: Options, count: int) -> tuple[float, str]:

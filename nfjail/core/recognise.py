@@ -1,0 +1,245 @@
+"""Reads a log line by line and tells which lines are failures, and of whom: a whole fail2ban filter at work.
+
+A line goes: date cut out, prefregex, failregexes (the first that fits), ignoreregex, session, address.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Literal, NamedTuple
+
+from nfjail.core.alternation import Joined, Piece, Probe, join, join_by_first, prepare
+from nfjail.core.captures import Captured, Captures, Value
+from nfjail.core.dates import DateDetector
+from nfjail.core.filter import PatternError
+from nfjail.core.lines import Line, Lines, joined
+from nfjail.core.model import Subject
+from nfjail.core.session import Sessions
+from nfjail.core.sieve import Sieve
+from nfjail.core.spec import FilterSpec
+from nfjail.core.tags import WHOM, expand
+from nfjail.core.whom import Judge
+
+Result = Literal["failure", "helper", "ignored", "missed"]
+
+_LAST_DATE_HOLDS = 60.0  # seconds for which a line without a date gets that of the line before it
+_LONGEST = 8192  # characters of a line that are looked at: what a pattern needs grows with their square or worse
+_NAMES = {"ip4", "ip6", "dns"}
+_CUT = "…"  # stands behind a line that was cut, so that no pattern takes the cut for the line's end
+
+
+class Sight(NamedTuple):
+    """What one line told."""
+
+    result: Result  # helper: it is no failure, but may be needed for one
+    host: str | None  # whom: an address or network as it is written properly, a host name, any other id; None: not known
+    time: float | None  # seconds since the epoch; None: it has no date, and none came shortly before
+    pattern: int = -1  # index into failregex; -1: none fits
+    fields: Mapping[str, Value] = {}  # all captures of the line, and those of its session
+    lines: tuple[str, ...] = ()  # the line; with it those of its session, or those that the pattern covers
+    subject: Subject | None = None  # the address or network to ban; with F-ID, the one that came with the id
+    lookup: bool = False  # host is a name to be resolved: each of its addresses has failed
+
+
+#: a probe, and by its match's lastindex the pattern and how to take its captures
+_Finder = tuple[Probe, Mapping[int, tuple[int, Captures]]]
+_new_sight = partial(tuple.__new__, Sight)  # Sight(...) goes through a Python function: twice the time
+
+
+class Recogniser:
+    """A filter at work on one log. Raises PatternError for the first pattern that cannot be used."""
+
+    def __init__(self, spec: FilterSpec, every_time: bool = False) -> None:
+        """every_time: also lines that are missed shall have their time, which costs some."""
+        self.spec = spec
+        self._every_time = every_time
+        self._dates = None if spec.logtype == "journal" else DateDetector(spec.datepattern, spec.logtimezone)
+        self._last: float | None = None  # the last time that was known
+        self._lines = Lines(spec.maxlines) if spec.maxlines > 1 else None
+        self._sessions = Sessions()
+        self._judge = Judge(spec.usedns)
+        self._prefix: Probe | None = None
+        self._content = 0
+        head: Mapping[str, int] = {}
+        prefix, pieces = compile_prefix(spec), compile_failregex(spec)
+        if prefix:
+            self._prefix, slots = join([prefix])
+            (slot,) = slots.values()
+            head, self._content = slot.groups, slot.groups.get("content", 0)
+        by_first, others = ({}, join(pieces, multiline=True)) if self._lines else join_by_first(pieces)
+        # A filter may have many patterns, but few of them begin alike.
+        self._by_first = {first: _finder(joined, head) for first, joined in by_first.items()}
+        self._others = _finder(others, head)
+        sieves = [Sieve([piece.regex for piece in each]) for each in (pieces, [prefix] if prefix else [])]
+        self._passes = max(sieves, key=lambda sieve: sieve.shortest).passes
+        self._unread = ""  # the line before, if its date was not looked for
+        self._ignore = compile_ignoreregex(spec)
+
+    def feed(self, line: str, now: float, time: float | None = None) -> Sight:
+        """What the next line of the log tells. It comes without its line end.
+
+        time: when it was written, if that is known and the line begins behind its date; else the date in the line counts.
+        """
+        if len(line) > _LONGEST:
+            line = line[:_LONGEST] + _CUT
+        if self._lines is not None:
+            return self._feed_lines(self._lines, line, now, time)
+        if not self._passes(line):
+            return self._missed(line, now, time)
+        if time is None:
+            time, text = self._date(line, now)
+        else:
+            self._last, text = time, line
+        seen = content = f"{text}\n"
+        before: re.Match[str] | None = None
+        if self._prefix is not None:
+            before = self._prefix(seen, 0)
+            if before is None:
+                return _missed(time)
+            if self._content and before[self._content]:
+                content = f"{before[self._content]}\n"
+        probe, patterns = self._by_first.get(content[0], self._others)
+        found = probe(content, 0)
+        if found is None:
+            return _missed(time)
+        pattern, captures = patterns[found.lastindex or 0]
+        if self._ignore and self._ignores(seen, content):
+            return _ignored(time, pattern, (line,))
+        return self._told(pattern, captures.of(found, before), (line,), time, now)
+
+    def _missed(self, line: str, now: float, time: float | None) -> Sight:
+        """What a line tells that no pattern can fit."""
+        if time is not None:
+            self._last = time
+        elif self._every_time:
+            time, _ = self._date(line, now)
+        else:
+            self._unread = line
+        return _missed(time)
+
+    def _feed_lines(self, lines: Lines, line: str, now: float, time: float | None) -> Sight:
+        """The same where patterns see several lines."""
+        if time is None:
+            time, text = self._date(line, now)
+        else:
+            self._last, text = time, line
+        lines.add(Line(line, text))
+        content, whole = lines.text(), None
+        before: re.Match[str] | None = None
+        if self._prefix is not None:
+            before = self._prefix(content, 0)
+            if before is None:
+                return _missed(time)
+            if self._content and before[self._content]:
+                whole = lines.narrow(before[self._content])
+                content = lines.text()
+        probe, patterns = self._others
+        found = probe(content, 0)
+        if found is None:
+            return _missed(time)
+        pattern, captures = patterns[found.lastindex or 0]
+        matched = lines.take(found, whole)
+        texts = tuple(each.full for each in matched)
+        if self._ignore and self._ignores(joined(matched), content if whole else ""):
+            return _ignored(time, pattern, texts)
+        return self._told(pattern, captures.of(found, before), texts, time, now)
+
+    def _date(self, line: str, now: float) -> tuple[float | None, str]:
+        """When the line was written, and what it says without its date."""
+        if self._dates is None:
+            return now, line
+        dated = self._dates.find(line, now)
+        if dated is not None and dated[0] is not None:
+            time, before, _, after = dated
+            self._last, self._unread = time, ""
+            return time, before + after
+        if self._unread:
+            unread, self._unread = self._dates.find(self._unread, now), ""
+            self._last = unread.time if unread and unread.time is not None else self._last
+        if self._last is not None and self._last > now - _LAST_DATE_HOLDS:
+            return self._last, line
+        if dated is None:
+            return None, line
+        return None if dated.text else now, dated.before + dated.after
+
+    def ignores(self, line: str, now: float) -> bool:
+        """Whether ignoreregex fits a line that no failregex fits."""
+        return bool(self._ignore) and self._ignores(f"{self._date(line, now)[1]}\n", "")
+
+    def _ignores(self, seen: str, content: str) -> bool:
+        return any(fits(seen) or fits(content) for fits in self._ignore)
+
+    def _told(
+        self, pattern: int, fields: Captured, lines: tuple[str, ...], time: float | None, now: float
+    ) -> Sight:
+        """What a match means: a failure, or a piece of one."""
+        key = fields.get("mlfid")
+        if key is None:
+            helper = bool(fields.get("nofail") or fields.get("mlfgained"))
+        else:
+            session, helper = self._sessions.see(key, fields, lines, now if time is None else time)
+            if helper:
+                return _new_sight(("helper", None, time, pattern, fields, lines, None, False))
+            fields, lines = session.fields, session.lines
+            if len(session.users) > 1:
+                fields = {**fields, "users": session.users}
+        whom = self._judge.judge(fields)
+        if whom is not None:
+            host, subject, lookup = whom
+            return _new_sight(("helper" if helper else "failure", host, time, pattern, fields, lines, subject, lookup))
+        if key is None or not _NAMES.isdisjoint(fields):  # what was written there is nobody's address
+            return _new_sight(("missed", None, time, pattern, fields, lines, None, False))
+        session.pending = True
+        return _new_sight(("helper", None, time, pattern, fields, lines, None, False))
+
+
+def _missed(time: float | None) -> Sight:
+    return _new_sight(("missed", None, time, -1, {}, (), None, False))
+
+
+def _ignored(time: float | None, pattern: int, lines: tuple[str, ...]) -> Sight:
+    return _new_sight(("ignored", None, time, pattern, {}, lines, None, False))
+
+
+def _finder(joined: Joined, head: Mapping[str, int]) -> _Finder:
+    probe, slots = joined
+    return probe, {marker: (slot.pattern, Captures(slot.groups, head)) for marker, slot in slots.items()}
+
+
+def compile_prefix(spec: FilterSpec) -> Piece | None:
+    """The prefregex; None: the filter has none."""
+    return _compile(spec.prefregex, 0, "prefregex", spec) if spec.prefregex else None
+
+
+def compile_failregex(spec: FilterSpec) -> list[Piece]:
+    """All of failregex. Each must name somebody, unless the prefregex does."""
+    prefix = compile_prefix(spec)
+    named = prefix is not None and _names_somebody(prefix)
+    pieces = []
+    for index, text in enumerate(spec.failregex):
+        piece = _compile(text, index, "failregex", spec)
+        if not named and not _names_somebody(piece):
+            raise PatternError(index, text, "it has no <HOST> or <F-ID>: nobody could be banned for it")
+        pieces.append(piece)
+    return pieces
+
+
+def compile_ignoreregex(spec: FilterSpec) -> Sequence[Callable[[str], re.Match[str] | None]]:
+    """All of ignoreregex, as what searches for it."""
+    pieces = [_compile(text, index, "ignoreregex", spec) for index, text in enumerate(spec.ignoreregex)]
+    return [re.compile(f"^(?:{piece.regex})" if piece.anchored else piece.regex).search for piece in pieces]
+
+
+def _compile(text: str, index: int, which: str, spec: FilterSpec) -> Piece:
+    if not text.strip():
+        raise PatternError(index, text, "it is empty", which)
+    try:
+        return prepare(expand(text, spec.usedns), multiline=which == "failregex" and spec.maxlines > 1)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise PatternError(index, text, str(error), which) from None
+
+
+def _names_somebody(piece: Piece) -> bool:
+    return not WHOM.isdisjoint(re.compile(piece.regex).groupindex)

@@ -1,0 +1,126 @@
+"""What can be known of the texts that a pattern fits without trying it: words in them, and how they begin.
+
+Only words are taken, as they stand in the pattern with single blanks between them. So it does not matter whether they are
+looked for before or after the date has been cut out of the line: a date does not stand inside of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+_WORDS = re.compile(r"[A-Za-z]+(?: [A-Za-z]+)*")
+_SHORTEST = 4
+_LONGEST = 16  # characters of a word that are looked for: so that more patterns share the same one
+_MOST = 4  # alternatives: more words are not worth it
+
+_REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
+
+_parser: Any = getattr(re, "_parser", None) or re.sre_parse  # type: ignore[attr-defined]  # its name up to Python 3.10
+
+#: one of these is in every text that a part of a pattern fits
+_Any = frozenset[str]
+
+
+class Sieve:
+    """Words, one of which at least is in every line that one of the patterns fits. Looking for them is very fast."""
+
+    def __init__(self, regexes: Sequence[str]) -> None:
+        """Keeps no words if one of the patterns needs none: then every line may fit."""
+        needs = [_needs(_parser.parse(regex)) for regex in regexes]
+        wanted = Counter(words for need in needs for words in set(need))
+        chosen = [max(need, key=lambda words: (_length(words), wanted[words], sorted(words))) for need in needs if need]
+        self._words = sorted(frozenset().union(*chosen)) if len(chosen) == len(regexes) else []
+
+    @property
+    def shortest(self) -> int:
+        """How long the shortest word is: the longer, the fewer lines pass that do not fit. 0: there are none."""
+        return _length(self._words) if self._words else 0
+
+    def passes(self, line: str) -> bool:
+        """Whether one of the patterns may fit the line."""
+        words = self._words
+        for i, word in enumerate(words):
+            if word in line:
+                if i:
+                    words[i - 1], words[i] = word, words[i - 1]  # what is found often is soon looked for first
+                return True
+        return not words
+
+
+def _length(words: Iterable[str]) -> int:
+    return min(map(len, words))
+
+
+def _needs(parsed: Iterable[tuple[Any, Any]]) -> list[_Any]:
+    """What each text that fits must have, all of it. parsed: as Python's own parser of regular expressions gives it."""
+    found: list[_Any] = []
+    letters: list[str] = []
+
+    def end_word() -> None:
+        words = _WORDS.findall("".join(letters))
+        found.extend(frozenset({word[:_LONGEST].rstrip()}) for word in words if len(word) >= _SHORTEST)
+        letters.clear()
+
+    def walk(parsed: Iterable[tuple[Any, Any]]) -> None:
+        for operation, value in parsed:
+            name = str(operation)
+            if name == "LITERAL":
+                letters.append(chr(value))
+            elif name == "SUBPATTERN" and not value[1] & re.IGNORECASE:
+                walk(value[3])
+            elif name != "AT":  # that is a place, and has no text
+                end_word()
+                found.extend(_needs_of(name, value))
+
+    walk(parsed)
+    end_word()
+    return found
+
+
+def _needs_of(name: str, value: Any) -> list[_Any]:
+    if name in _REPEATS and value[0]:
+        return _needs(value[2])
+    if name == "BRANCH":
+        branches = [_needs(branch) for branch in value[1]]
+        if all(branches):
+            words = frozenset[str]().union(*(max(needs, key=_length) for needs in branches))
+            return [words] if len(words) <= _MOST else []
+    return []
+
+
+def first_characters(regex: str) -> frozenset[str] | None:
+    """Those with which a text begins that the regex fits at its beginning; None: perhaps any, or the text may be empty."""
+    return _first(list(_parser.parse(regex)))
+
+
+def _first(parsed: Sequence[tuple[Any, Any]]) -> frozenset[str] | None:
+    found: frozenset[str] = frozenset()
+    for operation, value in parsed:
+        name = str(operation)
+        if name in ("AT", "ASSERT", "ASSERT_NOT"):  # these take no characters, only forbid some
+            continue
+        characters = _first_of(name, value)
+        if characters is None:
+            return None
+        found |= characters
+        if not (name in _REPEATS and not value[0]):
+            return found
+    return None
+
+
+def _first_of(name: str, value: Any) -> frozenset[str] | None:
+    if name == "LITERAL":
+        return frozenset(chr(value))
+    if name == "IN" and all(str(operation) == "LITERAL" for operation, _ in value):
+        return frozenset(chr(number) for _, number in value)
+    if name == "SUBPATTERN" and not value[1] & re.IGNORECASE:
+        return _first(list(value[3]))
+    if name in _REPEATS:
+        return _first(list(value[2]))
+    if name == "BRANCH":
+        branches = [_first(list(branch)) for branch in value[1]]
+        return None if None in branches else frozenset[str]().union(*(each for each in branches if each))
+    return None
