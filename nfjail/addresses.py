@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 
-from nfjail.core.model import LINK_LOCAL, Subject
+from nfjail.core.model import Subject
 
 log = logging.getLogger("nfjail")
 
@@ -35,7 +35,7 @@ def own_addresses() -> list[Subject]:
         while True:
             data = sock.recv(65536)
             if _addresses(data, found):
-                return [subject for subject in found if not LINK_LOCAL.covers(subject)]
+                return [subject for subject in found if not subject.is_link_local]
 
 
 def _addresses(data: bytes, found: dict[Subject, None]) -> bool:

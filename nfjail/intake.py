@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from nfjail.assembly import longest_findtime, source_of
 from nfjail.config import Config
-from nfjail.core.filter import Match
 from nfjail.core.jail import Jail
-from nfjail.core.route import JournalRoute, Sighting, sift_lines, sight_entry
+from nfjail.core.route import JournalRoute, Sighting, sift_lines
 from nfjail.core.syslog import Stamps
 from nfjail.source.file import FileSource
 from nfjail.source.journal import JournalSource
-
-Hits = Sequence[tuple[Jail, Match]]
 
 
 class Reading(NamedTuple):
@@ -46,7 +43,7 @@ class Intake:
         self._journal_key = f"journal:{config.journal_path}" if config.journal_path else "journal"
         self._of |= {jail.name: [self._journal_key.replace(":", " ", 1)] for jail in wanted}
         route = JournalRoute([self._jails[jail.name] for jail in wanted])
-        self._journal: JournalSource[Hits] | None = None
+        self._journal: JournalSource[Sighting] | None = None
         if wanted:
             position = positions.get(self._journal_key)
             self._journal = JournalSource(
@@ -88,8 +85,7 @@ class Intake:
         """What is new, in pieces of bounded size."""
         if self._journal:
             batch = self._journal.read(now)
-            sightings = [one for entry, hits in batch.found for one in sight_entry(entry, hits, now)]
-            yield Reading(self._journal_key, batch.position, batch.replayed, sightings)
+            yield Reading(self._journal_key, batch.position, batch.replayed, batch.found)
         if self._files:
             stamps = Stamps(now)
             for lines in self._files.read(now):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from nfjail.core.filter import Filter
 from nfjail.core.ignore import IgnoreList
-from nfjail.core.model import LINK_LOCAL, Failure, Subject, parse_address
+from nfjail.core.model import Failure, Subject, parse_address
 from nfjail.core.policy import Policy
 from nfjail.core.window import Window
 
@@ -80,14 +80,14 @@ class Jail:
         if single.family == 4 or self.rules.ipv6_prefix == 128:
             return single
         network = single.widened(self.rules.ipv6_prefix)
-        return single if LINK_LOCAL.covers(single) or self._ignore.touches(network) else network
+        return single if single.is_link_local or self._ignore.touches(network) else network
 
     def see(self, failure: Failure) -> int:
         """Counts a failure; returns how many there are now (maxretry: a ban is due), or 0 if it does not count.
 
         What happened before the end of a ban has been paid for by it, even when it is read later, or once more.
         """
-        subject, time = failure.subject, failure.time
+        time, subject = failure[:2]
         if time < self.banned.get(subject, 0.0) or time < self._ended.get(subject, 0.0):
             return 0
         self.found += 1

@@ -1,4 +1,4 @@
-"""The nouns that go from room to room: Entry -> Failure -> Ban | Unban, and the Subject they are about.
+"""The nouns that go from room to room: Failure -> Ban | Unban, and the Subject they are about.
 
 All are immutable. Times are seconds since the epoch (UTC) as float, with the log's own precision.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from functools import partial
 from typing import Literal, NamedTuple, Union
 
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -37,11 +38,16 @@ class Subject(NamedTuple):
     def is_single(self) -> bool:
         return self.prefixlen == _BITS[self.family]
 
+    @property
+    def is_link_local(self) -> bool:
+        """In fe80::/10 (RFC 4291, 2.5.6), which every link has for itself."""
+        return b"\xfe\x80" <= self.packed < b"\xfe\xc0" and self.family == 6
+
     def widened(self, prefixlen: int) -> Subject:
         """The network of that prefix length around it; itself when it is already as wide."""
         if prefixlen >= self.prefixlen:
             return self
-        return Subject(self.family, masked(self.packed, prefixlen), prefixlen)
+        return _new_subject((self.family, masked(self.packed, prefixlen), prefixlen))
 
     def covers(self, other: Subject) -> bool:
         """Whether every address of other is an address of self."""
@@ -50,6 +56,9 @@ class Subject(NamedTuple):
             and self.prefixlen <= other.prefixlen
             and masked(other.packed, self.prefixlen) == self.packed
         )
+
+
+_new_subject = partial(tuple.__new__, Subject)  # Subject(...) goes through a Python function: twice the time
 
 
 def masked(packed: bytes, prefixlen: int) -> bytes:
@@ -65,13 +74,13 @@ def parse_address(text: str) -> Subject | None:
     """One IPv4 or IPv6 address, or None if it is none. `::ffff:192.0.2.1` is 192.0.2.1; a zone (`%eth0`) is cut off."""
     try:
         if ":" not in text:
-            return Subject(4, socket.inet_pton(socket.AF_INET, text), 32)
+            return _new_subject((4, socket.inet_pton(socket.AF_INET, text), 32))
         packed = socket.inet_pton(socket.AF_INET6, text.partition("%")[0])
     except (OSError, ValueError):  # ValueError: a NUL in it
         return None
     if packed.startswith(_MAPPED):
-        return Subject(4, packed[12:], 32)
-    return Subject(6, packed, 128)
+        return _new_subject((4, packed[12:], 32))
+    return _new_subject((6, packed, 128))
 
 
 def parse_subject(text: str) -> Subject:
@@ -92,19 +101,8 @@ def parse_subject(text: str) -> Subject:
     return wide
 
 
-LINK_LOCAL = parse_subject("fe80::/10")
-
-
-class Entry(NamedTuple):
-    """One event of the journal that a filter recognised."""
-
-    time: float
-    message: str
-    cursor: str  # where it stands
-
-
 class Failure(NamedTuple):
-    """An entry that a jail's filter recognised as a failed login or an exploit."""
+    """A journal entry or log line that a jail's filter recognised as a failed login or an exploit."""
 
     time: float
     subject: Subject

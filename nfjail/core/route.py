@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from nfjail.core.alternation import Probe
 from nfjail.core.filter import Match
 from nfjail.core.jail import Jail, JournalMatch
-from nfjail.core.model import Entry, Failure
+from nfjail.core.model import Failure, Subject
 from nfjail.core.syslog import Stamps, parse_head
 
 # Seconds by which a line may be older than the file's last end, or newer than now. The latter is normal: now is when the
@@ -54,6 +55,8 @@ def sift_lines(
 
 
 Get = Callable[[str], str]
+Here = Callable[[], tuple[float, str]]
+_NOTHING: Sequence[Sighting] = ()
 
 
 class _Listener(NamedTuple):
@@ -61,6 +64,8 @@ class _Listener(NamedTuple):
 
     jail: Jail
     probe: Probe
+    harvest: Callable[[re.Match[str]], Match | None]
+    subject_of: Callable[[str], Subject | None]
     groups: JournalMatch
     identifier: frozenset[str]
 
@@ -96,26 +101,38 @@ class JournalRoute:
             return [[*(("SYSLOG_IDENTIFIER", identifier) for identifier in self._identifiers), *self._common]]
         return [list(group) for jail in self.jails for group in jail.rules.journalmatch]
 
-    def sift(self, message: str, get: Get) -> list[tuple[Jail, Match]]:
-        """The jails that recognise message and trust its writer; get(field) fetches a field of the entry ("": none)."""
+    def sift(self, message: str, get: Get, here: Here, now: float) -> Sequence[Sighting]:
+        """The failures that the jails recognise in an entry, where they trust its writer.
+
+        get(field) fetches a field of the entry ("": none); here() tells when it was written, and its cursor.
+        """
         listeners = self._everybody
         if listeners is None:
             listeners = self._named.get(get("SYSLOG_IDENTIFIER"), self._unnamed)
-        hits = []
-        for jail, probe, groups, _ in listeners:
+        sightings = _NOTHING
+        for jail, probe, harvest, subject_of, groups, _ in listeners:
             found = probe(message, 0)
-            if found is not None and _trusts(jail, groups, get):
-                match = jail.rules.filter.harvest(found)
-                if match is not None:
-                    hits.append((jail, match))
-        return hits
+            if found is None or not _trusts(jail, groups, get):
+                continue
+            match = harvest(found)
+            if match is None:
+                continue
+            pattern, host, fields = match
+            subject = subject_of(host)
+            if subject is not None:
+                time, cursor = here()
+                if time > now + _CLOCKS_DIFFER:
+                    time = now
+                # Nearly always the first and only one.
+                sightings = [*sightings, (jail, _new_failure((time, subject, message, cursor, pattern, fields)))]
+        return sightings
 
 
 def _listener(jail: Jail, common: Collection[tuple[str, str]]) -> _Listener:
     """common: what the journal's index sees to, so that it need not be asked of each entry again."""
     rules = jail.rules
     groups = tuple(tuple(pair for pair in group if pair not in common) for group in rules.journalmatch)
-    return _Listener(jail, rules.filter.probe, groups, rules.filter.identifier)
+    return _Listener(jail, rules.filter.probe, rules.filter.harvest, jail.subject_of, groups, rules.filter.identifier)
 
 
 def _trusts(jail: Jail, groups: JournalMatch, get: Get) -> bool:
@@ -139,16 +156,3 @@ def _was_root_and_is_gone(jail: Jail, get: Get) -> bool:
         return False
     asks_for_root = any(("_UID", "0") in group for group in jail.rules.journalmatch)
     return asks_for_root and get("SYSLOG_IDENTIFIER") in jail.rules.filter.identifier
-
-
-def sight_entry(entry: Entry, hits: Iterable[tuple[Jail, Match]], now: float) -> list[Sighting]:
-    """The failures that the jails make of one journal entry."""
-    time, message, cursor = entry
-    if time > now + _CLOCKS_DIFFER:
-        time = now
-    sightings: list[Sighting] = []
-    for jail, (pattern, host, fields) in hits:
-        subject = jail.subject_of(host)
-        if subject is not None:
-            sightings.append((jail, _new_failure((time, subject, message, cursor, pattern, fields))))
-    return sightings

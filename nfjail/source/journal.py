@@ -11,17 +11,16 @@ import json
 import logging
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from nfjail.core.model import Entry
 from nfjail.errors import NfjailError
 
 log = logging.getLogger("nfjail")
 
 T = TypeVar("T")
-_new_entry = partial(tuple.__new__, Entry)  # Entry(...) goes through a Python function: twice the time
 Get = Callable[[str], str]
+Here = Callable[[], tuple[float, str]]
+Sift = Callable[[str, Get, Here, float], Sequence[T]]
 
 _QUICK = 0.002  # seconds between two looks right after an entry that concerned a jail
 _SLOW = 0.02  # and some while after it
@@ -54,9 +53,9 @@ class Place(NamedTuple):
 
 
 class EntryBatch(NamedTuple, Generic[T]):
-    """What one read() found: entries that sift() wanted, with what it said of each."""
+    """What one read() found."""
 
-    found: list[tuple[Entry, T]]
+    found: list[T]  # what sift() made of the entries, in their order
     looked: int  # entries read
     position: str | None  # for the store; None: nothing was read
     replayed: bool  # before the stored position: to be counted again, but nothing is decided
@@ -71,16 +70,17 @@ class JournalSource(Generic[T]):
     """Reads new entries from the stored position on, and before that once more those of the last findtime.
 
     path: a folder of journal files, None: the machine's own. terms: OR of ANDs of (field, value), see JournalRoute.
-    sift(message, get): what it wants with the entry, or something false. lookback: so many seconds before the stored
-    position are replayed, and without one the last so many seconds are new. replay: False, when what lies before the
-    position is known already, as after a reload.
+    sift(message, get, here, now): what is to be made of an entry. get(field) fetches one of its fields ("": it has none),
+    here() tells when journald received it and its cursor. lookback: so many seconds before the stored position are
+    replayed, and without one the last so many seconds are new. replay: False, when what lies before the position is
+    known already, as after a reload.
     """
 
     def __init__(
         self,
         path: str | None,
         terms: Sequence[Sequence[tuple[str, str]]],
-        sift: Callable[[str, Get], T],
+        sift: Sift[T],
         position: str | None,
         now: float,
         lookback: float,
@@ -92,6 +92,7 @@ class JournalSource(Generic[T]):
         self._terms = terms
         self._reader: Any = None
         self._attentive_since = float("-inf")
+        self._wanted: Place | None = None  # the last entry that sift() wanted, in this call
         self.more = True
         self._open()
         self._start(Place.parse(position) if position else None, now, lookback, replay)
@@ -113,6 +114,7 @@ class JournalSource(Generic[T]):
         """Goes to where reading begins; the entries up to self._replay_until are then replayed."""
         self._place = saved
         self._replay_until = saved
+        self._begin = max(0, int(((saved.microseconds / 1e6 if saved else now) - lookback) * 1e6))
         if saved and not self._has(saved.cursor):
             log.warning("the journal no longer has the entry that was read last: going on by its time instead")
             self._replay_until = Place("", saved.microseconds)
@@ -121,8 +123,7 @@ class JournalSource(Generic[T]):
             self._stand_behind(self._replay_until or saved)
             self._replay_until = None
             return
-        begin = saved.microseconds / 1e6 if saved else now
-        self._reader.seek_realtime(max(0, int((begin - lookback) * 1e6)))
+        self._reader.seek_realtime(self._begin)
         self._match()
 
     def _match(self) -> None:
@@ -162,9 +163,10 @@ class JournalSource(Generic[T]):
             return EntryBatch([], 0, None, False)
         self._reader.process()
         replayed = self._replay_until is not None
-        found: list[tuple[Entry, T]] = []
+        found: list[T] = []
+        self._wanted = None
         try:
-            count = self._look(self._next_to_replay if replayed else self._reader._next, limit, found)
+            count = self._look(self._next_to_replay if replayed else self._reader._next, limit, found, now)
             if count and not replayed:
                 self._place = Place(self._reader._get_cursor(), self._reader._get_realtime())
         except OSError as error:
@@ -199,19 +201,19 @@ class JournalSource(Generic[T]):
         if self._reader._next() and not self._reader.test_cursor(place.cursor):
             self._reader.seek_cursor(place.cursor)  # it is none of ours any more, and that was the first one after it
 
-    def _look(self, go_on: Callable[[], bool], limit: int, found: list[tuple[Entry, T]]) -> int:
-        """Adds what sift() wants of the next entries to found; returns how many it has looked at. Raises OSError."""
+    def _look(self, go_on: Callable[[], bool], limit: int, found: list[T], now: float) -> int:
+        """Adds what sift() makes of the next entries to found; returns how many it has looked at. Raises OSError."""
         # Every entry of every service that fails comes through here: hence no call that is not needed.
-        reader, sift, get, fetch = self._reader, self._sift, self._get, self._reader._get
+        sift, get, here, fetch = self._sift, self._get, self._here, self._reader._get
         count = 0
         while count < limit and go_on():
             count += 1
             try:
                 # data_threshold holds for compressed fields only
                 message = fetch("MESSAGE")[:_LONGEST].decode("utf-8", "replace")
-                hits = sift(message, get)
+                hits = sift(message, get, here, now)
                 if hits:
-                    found.append((_new_entry((reader._get_realtime() / 1e6, message, reader._get_cursor())), hits))
+                    found += hits
             except KeyError:
                 continue  # an entry without a message
             except OSError as error:
@@ -225,11 +227,18 @@ class JournalSource(Generic[T]):
             return ""
         return value[:_LONGEST].decode("utf-8", "replace")
 
-    def _stopped_by(self, error: OSError, found: list[tuple[Entry, T]], replayed: bool) -> EntryBatch[T]:
-        """What had been found by then; reading goes on behind the last of it."""
+    def _here(self) -> tuple[float, str]:
+        microseconds, cursor = self._reader._get_realtime(), self._reader._get_cursor()
+        self._wanted = Place(cursor, microseconds)
+        return microseconds / 1e6, cursor
+
+    def _stopped_by(self, error: OSError, found: list[T], replayed: bool) -> EntryBatch[T]:
+        """What had been found by then; reading goes on behind the last entry that could be read."""
         if found and not replayed:
-            last = found[-1][0]
-            self._place = Place(last.cursor, round(last.time * 1e6))
+            try:
+                self._place = Place(self._reader._get_cursor(), self._reader._get_realtime())
+            except OSError:
+                self._place = self._wanted or self._place
         self._recover(error)
         self.more = bool(found) and self._reader is not None  # no further at once where nothing has come of it
         return EntryBatch(found, len(found), str(self._place) if found else None, replayed)
@@ -249,6 +258,8 @@ class JournalSource(Generic[T]):
             log.error("%s; trying again", error)
             return False
         known = self._place and self._has(self._place.cursor)
+        if self._place is None:  # nothing has been read yet; and what is older must not count as new
+            self._reader.seek_realtime(self._begin)
         self._match()
         if self._place:
             self._stand_behind(self._place if known else Place("", self._place.microseconds))

@@ -7,9 +7,8 @@ import pytest
 from nfjail.core.filter import Filter
 from nfjail.core.ignore import IgnoreList
 from nfjail.core.jail import Jail, Rules
-from nfjail.core.model import Entry
 from nfjail.core.policy import Policy
-from nfjail.core.route import JournalRoute, sift_lines, sight_entry
+from nfjail.core.route import JournalRoute, sift_lines
 from nfjail.core.syslog import Stamps
 
 NOON = 1_795_348_800.0  # 2026-11-22T12:00:00Z
@@ -56,17 +55,18 @@ def test_a_line_from_the_future_or_older_than_the_files_last_end_is_taken_as_of_
 def test_what_is_written_while_others_are_read_keeps_its_time() -> None:
     just_now = "2026-11-22T12:00:00.250000+00:00 host sshd[7]: bad x from 192.0.2.7"
     assert sift(just_now) == [(NOON + 0.25, "192.0.2.7")]
-    hits = JournalRoute([jail()]).sift("bad x from 192.0.2.7", {"_UID": "0", "_COMM": "sshd"}.get)
-    times = [sight_entry(Entry(NOON + ahead, "", "s=1;i=2"), hits, NOON)[0][1].time for ahead in (0.25, 3600)]
-    assert times == [NOON + 0.25, NOON]
+    route, get = JournalRoute([jail()]), {"_UID": "0", "_COMM": "sshd"}.get
+    for ahead, taken in ((0.25, NOON + 0.25), (3600, NOON)):
+        ((_, failure),) = route.sift("bad x from 192.0.2.7", get, lambda when=NOON + ahead: (when, ""), NOON)
+        assert failure.time == taken
 
 
 def trusted(journalmatch=SSHD, identifier: tuple[str, ...] = ("sshd",), **fields: str) -> bool:
     """The second jail has nothing in common with the first, so that the index leaves all to be asked."""
     other = jail("other", ("x",), ((("_SYSTEMD_UNIT", "x.service"),),))
     route = JournalRoute([jail(identifier=identifier, journalmatch=journalmatch), other])
-    hits = route.sift("bad x from 192.0.2.7", lambda field: fields.get(field, ""))
-    return [jail.name for jail, _ in hits] == ["sshd"]
+    sightings = route.sift("bad x from 192.0.2.7", lambda field: fields.get(field, ""), lambda: (NOON, ""), NOON)
+    return [jail.name for jail, _ in sightings] == ["sshd"]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,8 @@ def test_or_for_the_journalmatch_where_a_filter_has_no_identifier() -> None:
 
 def test_an_entry_becomes_a_failure_with_its_cursor() -> None:
     tested = jail()
-    hits = JournalRoute([tested]).sift("bad x from 192.0.2.7", lambda field: {"_COMM": "sshd"}.get(field, ""))
-    ((owner, failure),) = sight_entry(Entry(NOON, "bad x from 192.0.2.7", "s=1;i=2"), hits, NOON + 1)
+    route = JournalRoute([tested])
+    get, here = {"_COMM": "sshd"}.get, lambda: (NOON, "s=1;i=2")
+    ((owner, failure),) = route.sift("bad x from 192.0.2.7", lambda field: get(field, ""), here, NOON + 1)
     assert owner is tested
     assert (failure.time, failure.position, failure.fields) == (NOON, "s=1;i=2", {"user": "x"})

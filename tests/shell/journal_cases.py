@@ -14,22 +14,33 @@ import socket
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
-from nfjail.source.journal import JournalSource, Place
+from nfjail.source.journal import Get, Here, JournalSource, Place
 
 TERMS = [[("SYSLOG_IDENTIFIER", "counted")]]
 
 
-def source(position: str | None = None, lookback: float = 60.0, replay: bool = True) -> JournalSource:
-    return JournalSource(None, TERMS, lambda message, get: [get("_UID")], position, time.time(), lookback, replay=replay)
+class Seen(NamedTuple):
+    message: str
+    uid: str
+    time: float
+    cursor: str
 
 
-def read_all(reader: JournalSource) -> tuple[list[str], list[str], str | None]:
+def source(position: str | None = None, lookback: float = 60.0, replay: bool = True) -> JournalSource[Seen]:
+    def sift(message: str, get: Get, here: Here, _: float) -> list[Seen]:
+        return [Seen(message, get("_UID"), *here())]
+
+    return JournalSource(None, TERMS, sift, position, time.time(), lookback, replay=replay)
+
+
+def read_all(reader: JournalSource[Seen]) -> tuple[list[str], list[str], str | None]:
     """What was replayed, what was new, and the position."""
     old, new, position = [], [], None
     while True:
         batch = reader.read(time.time())
-        (old if batch.replayed else new).extend(entry.message for entry, _ in batch.found)
+        (old if batch.replayed else new).extend(entry.message for entry in batch.found)
         position = batch.position or position
         if not reader.more:
             return old, new, position
@@ -58,12 +69,12 @@ def first_start_counts_the_last_while() -> None:
     assert read_all(source(lookback=0.0))[:2] == ([], [])
 
 
-def what_was_read_before_a_failure_counts_once() -> None:
-    class Breaking:
-        """Fails at the fifth call of _next(), as when a journal file is damaged or vanishes."""
+def break_at(reader: JournalSource[Seen], call: int) -> None:
+    """Its so many-th step to a next entry fails, as when a journal file is damaged or vanishes."""
 
-        def __init__(self, reader: object) -> None:
-            self._real, self._left = reader, 5
+    class Breaking:
+        def __init__(self, real: object) -> None:
+            self._real, self._left = real, call
 
         def __getattr__(self, name: str) -> object:
             return getattr(self._real, name)
@@ -74,12 +85,28 @@ def what_was_read_before_a_failure_counts_once() -> None:
                 raise OSError(errno.EBADMSG, os.strerror(errno.EBADMSG))
             return self._real._next()
 
+    reader._reader = Breaking(reader._reader)
+
+
+def after_a_failure_before_the_first_entry_the_old_ones_stay_old() -> None:
+    write(*numbers(0, 5))
+    sync()
+    time.sleep(0.01)
+    reader = source(lookback=0.0)
+    break_at(reader, 1)
+    assert reader.read(time.time()).found == []
+    write("n5")
+    sync()
+    assert read_all(reader)[1] == ["n5"]
+
+
+def what_was_read_before_a_failure_counts_once() -> None:
     write(*numbers(0, 10))
     sync()
     reader = source()
-    reader._reader = Breaking(reader._reader)
+    break_at(reader, 5)
     batch = reader.read(time.time())
-    assert [entry.message for entry, _ in batch.found] == numbers(0, 4)
+    assert [entry.message for entry in batch.found] == numbers(0, 4)
     assert read_all(reader)[1] == numbers(4, 10)
     assert read_all(source(batch.position))[:2] == (numbers(0, 4), numbers(4, 10))
 
@@ -223,8 +250,8 @@ def trusted_fields_can_be_asked_for() -> None:
     write("n0")
     sync()
     batch = source().read(time.time())
-    ((entry, hits),) = batch.found
-    assert hits == ["0"]
+    (entry,) = batch.found
+    assert entry.uid == "0"
     assert abs(entry.time - time.time()) < 10
     assert json.loads(batch.position or "")["cursor"] == entry.cursor
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -16,7 +17,8 @@ from tests.shell import journal_cases
 CASES = [
     name
     for name, case in vars(journal_cases).items()
-    if getattr(case, "__module__", "") == journal_cases.__name__ and case.__code__.co_argcount == 0 and name != "sync"
+    if isinstance(case, FunctionType) and case.__module__ == journal_cases.__name__
+    if case.__code__.co_argcount == 0 and name != "sync"
 ]
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,5 +32,5 @@ def test_beside_a_real_journald(case: str, bed: Path) -> None:
 
 def test_a_missing_folder_is_a_clear_error() -> None:
     with pytest.raises(NfjailError, match=r"/nonexistent cannot be opened: No such file") as caught:
-        JournalSource("/nonexistent", [], lambda _message, _get: [], None, 0.0, 0.0)
+        JournalSource("/nonexistent", [], lambda *_: [], None, 0.0, 0.0)
     assert "journal.path" in caught.value.advice
