@@ -121,10 +121,10 @@ class JournalRoute:
             subject = subject_of(host)
             if subject is not None:
                 time, cursor = here()
-                if time > now + _CLOCKS_DIFFER:
+                if time > now and time > now + _CLOCKS_DIFFER:
                     time = now
-                # Nearly always the first and only one.
-                sightings = [*sightings, (jail, _new_failure((time, subject, message, cursor, pattern, fields)))]
+                sighting = jail, _new_failure((time, subject, message, cursor, pattern, fields))
+                sightings = [*sightings, sighting] if sightings else [sighting]
         return sightings
 
 

@@ -92,7 +92,7 @@ class JournalSource(Generic[T]):
         self._terms = terms
         self._reader: Any = None
         self._attentive_since = float("-inf")
-        self._wanted: Place | None = None  # the last entry that sift() wanted, in this call
+        self._wanted: tuple[str, int] | None = None  # the place of the last entry that sift() wanted, in this call
         self.more = True
         self._open()
         self._start(Place.parse(position) if position else None, now, lookback, replay)
@@ -209,9 +209,10 @@ class JournalSource(Generic[T]):
         while count < limit and go_on():
             count += 1
             try:
-                # data_threshold holds for compressed fields only
-                message = fetch("MESSAGE")[:_LONGEST].decode("utf-8", "replace")
-                hits = sift(message, get, here, now)
+                data = fetch("MESSAGE")
+                if len(data) > _LONGEST:  # data_threshold holds for compressed fields only
+                    data = data[:_LONGEST]
+                hits = sift(data.decode(errors="replace"), get, here, now)
                 if hits:
                     found += hits
             except KeyError:
@@ -228,8 +229,8 @@ class JournalSource(Generic[T]):
         return value[:_LONGEST].decode("utf-8", "replace")
 
     def _here(self) -> tuple[float, str]:
-        microseconds, cursor = self._reader._get_realtime(), self._reader._get_cursor()
-        self._wanted = Place(cursor, microseconds)
+        reader = self._reader
+        self._wanted = cursor, microseconds = reader._get_cursor(), reader._get_realtime()
         return microseconds / 1e6, cursor
 
     def _stopped_by(self, error: OSError, found: list[T], replayed: bool) -> EntryBatch[T]:
@@ -238,7 +239,7 @@ class JournalSource(Generic[T]):
             try:
                 self._place = Place(self._reader._get_cursor(), self._reader._get_realtime())
             except OSError:
-                self._place = self._wanted or self._place
+                self._place = Place(*self._wanted) if self._wanted else self._place
         self._recover(error)
         self.more = bool(found) and self._reader is not None  # no further at once where nothing has come of it
         return EntryBatch(found, len(found), str(self._place) if found else None, replayed)
