@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from nfjail.core.patience import LONG, patient
 from nfjail.core.sieve import first_characters
 
 #: probe(text, start): the match of the first expression that fits text[start:], or None
@@ -109,11 +110,12 @@ def _alternation(part: Sequence[tuple[int, Piece]], flags: int, slots: dict[int,
     for index, piece in part:
         own = re.compile(piece.regex, flags).groups
         marker = max(groups + own, used) + 1
-        texts.append(f"(?:{_renamed(piece.regex, index)}){'()' * (marker - groups - own)}")
+        regex = _renamed(piece.regex, index) if len(part) > 1 else piece.regex
+        texts.append(f"(?:{regex}){'()' * (marker - groups - own)}")
         markers[index] = groups = marker
     compiled = re.compile("(?:" + "|".join(texts) + ")", flags)
     for index, marker in markers.items():
-        begin = f"g{index}_"
+        begin = f"g{index}_" if len(part) > 1 else ""
         names = {name.removeprefix(begin): n for name, n in compiled.groupindex.items() if name.startswith(begin)}
         slots[marker] = Slot(index, names)
     return compiled
@@ -134,11 +136,12 @@ def _renamed(regex: str, index: int) -> str:
 
 def _one_by_one(units: Sequence[_Unit]) -> Probe:
     methods = [unit.compiled.match if unit.anchored else unit.compiled.search for unit in units]
+    patiently = [unit.compiled.match if unit.anchored else patient(unit.compiled) for unit in units]
 
     def probe(text: str, start: int) -> re.Match[str] | None:
         if start:
             text = text[start:]
-        for method in methods:
+        for method in methods if len(text) <= LONG else patiently:
             found = method(text)
             if found is not None:
                 return found
@@ -154,6 +157,8 @@ def _flags_made_local(text: str) -> str:
     if not flags:
         return text
     bare = _GLOBAL_FLAGS.sub("", text)
+    if "x" in flags:
+        return f"(?{flags}:{bare}\n)"  # a comment at the end would take the bracket
     anchored = bare.startswith("^") and "m" not in flags and not _has_bare_alternative(bare)
     return f"^(?{flags}:{bare[1:]})" if anchored else f"(?{flags}:{bare})"
 

@@ -21,9 +21,10 @@ class Captures:
 
     def __init__(self, groups: Mapping[str, int], before: Mapping[str, int] | None = None) -> None:
         """name -> number of the groups. before: those of the prefregex; where both have a name, the pattern's counts."""
-        first = {name: number for name, number in (before or {}).items() if name not in groups and name != "content"}
+        first = {name: number for name, number in (before or {}).items() if name != "content"}
         self._before = Captures(first) if first else None
-        self._only = next(iter(first.items())) if len(first) == 1 and not any(map(_PART.fullmatch, first)) else None
+        plain = len(first) == 1 and first.keys().isdisjoint(groups) and not any(map(_PART.fullmatch, first))
+        self._only = next(iter(first.items())) if plain else None
         kept = [(name, number) for name, number in groups.items() if not _NOT_KEPT.fullmatch(name)]
         self._names = tuple(name for name, _ in kept)
         # The whole match stands beside a single group: so group() always gives a tuple.
@@ -44,11 +45,15 @@ class Captures:
             captured = {} if text is None else {name: text}
         else:
             captured = self._before.of(before)
+            for name in self._names:
+                captured.pop(name, None)
+        own: Captured = captured if self._plain else {}  # parts are put together of what the same pattern captured
         for name, text in zip(self._names, found.group(*self._numbers)):  # noqa: B905  # the last is left out
             if text is not None:
-                captured[name] = text
+                own[name] = text
         if not self._plain:
-            self._combine(captured)
+            self._combine(own)
+            captured.update(own)
         return captured
 
     def _combine(self, captured: Captured) -> None:

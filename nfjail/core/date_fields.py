@@ -1,7 +1,8 @@
 """What the fields of a date in a log line mean together: seconds since the epoch.
 
 What a line does not say is guessed from `now`: without a year it is the latest that is not more than a day ahead, with
-a time of day only the latest day on which that was not ahead of now. Both are reckoned in the date's own zone.
+a time of day only the latest day on which that was not ahead of now. Both are reckoned in the date's own zone. A
+fraction of the second is read, but does not count: so it is in fail2ban, and what compares with its times expects that.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Fields:
     def __init__(self, groups: Mapping[str, int], zone: tzinfo | None) -> None:
         """groups: name -> number of the expression's groups; zone: of dates that name none, None: the process's own."""
         self._groups = {name: number for name, number in groups.items() if name in FIELDS}
-        self._clock = [(name, number) for name, number in self._groups.items() if name in "HIpMSf"]
+        self._clock = [(name, number) for name, number in self._groups.items() if name in "HIpMS"]
         self._of_day = [number for name, number in self._groups.items() if name not in "HIpMSf"]
         self._second, self._fraction = groups.get("S", 0), groups.get("f", 0)
         self._zone = zone
@@ -84,11 +85,11 @@ class Fields:
         end = at + 3 + self._digits
         fraction = text[at + 3 : end]
         if text[end:] == self._tail and text[at + 2 : at + 3] == self._mark and fraction.isdecimal() and fraction.isascii():
-            return when + float("." + fraction)
+            return when
         return None
 
     def time(self, found: re.Match[str], now: float) -> float | None:
-        """Seconds since the epoch, with the fraction if there is one; None: there is no such date."""
+        """Seconds since the epoch; None: there is no such date."""
         self._minute = None
         clock = {name: text for name, number in self._clock if (text := found[number])}
         try:
@@ -97,7 +98,7 @@ class Fields:
             if minute is None:
                 return None
             self._remember(found, minute)
-            return minute.time + second + (float("." + clock["f"]) if "f" in clock else 0.0)
+            return minute.time + second
         except (KeyError, ValueError, OverflowError):  # a name or number that no calendar has, in a group of one's own
             return None
 

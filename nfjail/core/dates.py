@@ -58,10 +58,11 @@ class _Reader:
     """A template in use on one log."""
 
     __slots__ = (
-        "anchored", "decides", "distance", "fields", "hits", "is_default", "match", "search", "time", "used", "weight",
+        "anchored", "decides", "distance", "fields", "form", "hits", "is_default", "match", "search", "time", "used", "weight",
     )  # fmt: skip
 
     def __init__(self, form: str, template: Template, weight: float, zone: tzinfo | None) -> None:
+        self.form = form
         self.is_default = form in ALL_DEFAULTS
         self.anchored = self.decides = template.anchored  # what it finds, wherever it does, is the date
         self.match = template.regex.match
@@ -120,6 +121,10 @@ class DateDetector:
         self._before = ""  # and what stood before it
         self._behind: str | None = None  # and the next few characters; None: the match depends on more than these
         self._unused = 0  # in order, the first template that nothing was found with
+
+    def hits(self) -> list[tuple[str, int]]:
+        """The expressions in the order in which they are tried, and in how many lines each has found a date."""
+        return [(reader.form, reader.hits) for reader in self._order]
 
     def find(self, line: str, now: float) -> Dated | None:
         """The line without its date, and its time; None if there is none. now: seconds since the epoch."""
@@ -238,6 +243,5 @@ def _epoch(found: re.Match[str], _now: float) -> float:
 
 
 def _tai64n(found: re.Match[str], _now: float) -> float:
-    """Seconds and nanoseconds after the label of 1970 (cr.yp.to/libtai/tai64.html); leap seconds are not taken off."""
-    label = found["tai"]
-    return int(label[2:17], 16) + min(int(label[17:], 16), 999_999_999) / 1e9
+    """Seconds after the label of 1970 (cr.yp.to/libtai/tai64.html); leap seconds are not taken off."""
+    return float(int(found["tai"][2:17], 16))

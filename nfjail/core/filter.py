@@ -12,6 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 from nfjail.core.alternation import Piece, Slot, join, prepare
+from nfjail.core.patience import searching
 
 # Loose on purpose: what these let through is judged by inet_pton (core.model.parse_address), which is exact.
 _IP4 = r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"
@@ -61,7 +62,7 @@ class Filter:
         self.failregex = tuple(failregex)
         self.ignoreregex = tuple(ignoreregex)
         self.identifier = frozenset(identifier)
-        self._ignore = [_compile_ignore(i, text) for i, text in enumerate(ignoreregex)]
+        self._ignore = [searching(compile_ignore(i, text)) for i, text in enumerate(ignoreregex)]
         #: probe(message, start): what harvest() takes, or None. Apart from find() because most messages end here.
         self.probe, slots = join([expand(i, text) for i, text in enumerate(failregex)])
         self._slots = {marker: _slots(slot) for marker, slot in slots.items()}
@@ -75,7 +76,7 @@ class Filter:
         """The captures of what probe found; None if an ignoreregex says that it does not count."""
         if self._ignore:
             message = found.string[found.pos :]
-            if any(ignore.search(message) for ignore in self._ignore):
+            if any(ignore(message) for ignore in self._ignore):
                 return None
         # The last group of each alternative is an empty one that tells which alternative it was.
         pattern, groups, names = self._slots[found.lastindex or 0]
@@ -124,7 +125,8 @@ def _slots(slot: Slot) -> _Slots:
     return _Slots(slot.pattern, groups, tuple(name.removeprefix("_") for name in fields))
 
 
-def _compile_ignore(index: int, text: str) -> re.Pattern[str]:
+def compile_ignore(index: int, text: str) -> re.Pattern[str]:
+    """One ignoreregex. Raises PatternError."""
     try:
         return re.compile(_TAG.sub(lambda tag: _group(tag[1] == "/", tag[2], []), text))
     except (re.error, OverflowError, RecursionError) as error:

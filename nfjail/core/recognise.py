@@ -6,7 +6,9 @@ A line goes: date cut out, prefregex, failregexes (the first that fits), ignorer
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -16,6 +18,7 @@ from nfjail.core.dates import DateDetector
 from nfjail.core.filter import PatternError
 from nfjail.core.lines import Line, Lines, joined
 from nfjail.core.model import Subject
+from nfjail.core.patience import searching
 from nfjail.core.session import Sessions
 from nfjail.core.sieve import Sieve
 from nfjail.core.spec import FilterSpec
@@ -25,7 +28,9 @@ from nfjail.core.whom import Judge
 Result = Literal["failure", "helper", "ignored", "missed"]
 
 _LAST_DATE_HOLDS = 60.0  # seconds for which a line without a date gets that of the line before it
+_UNREAD = 500  # lines in which the last date is looked for
 _LONGEST = 8192  # characters of a line that are looked at: what a pattern needs grows with their square or worse
+_DATE_AT_BOUNDS = ("", "{DEFAULT}", "{^LN-BEG}", "{NONE}")  # these cut out nothing of what stands around a date
 _NAMES = {"ip4", "ip6", "dns"}
 _CUT = "…"  # stands behind a line that was cut, so that no pattern takes the cut for the line's end
 
@@ -55,33 +60,66 @@ class Recogniser:
         """every_time: also lines that are missed shall have their time, which costs some."""
         self.spec = spec
         self._every_time = every_time
-        self._dates = None if spec.logtype == "journal" else DateDetector(spec.datepattern, spec.logtimezone)
-        self._last: float | None = None  # the last time that was known
-        self._lines = Lines(spec.maxlines) if spec.maxlines > 1 else None
-        self._sessions = Sessions()
         self._judge = Judge(spec.usedns)
         self._prefix: Probe | None = None
         self._content = 0
-        head: Mapping[str, int] = {}
-        prefix, pieces = compile_prefix(spec), compile_failregex(spec)
+        self._head: Mapping[str, int] = {}
+        prefix = compile_prefix(spec)
         if prefix:
             self._prefix, slots = join([prefix])
             (slot,) = slots.values()
-            head, self._content = slot.groups, slot.groups.get("content", 0)
-        by_first, others = ({}, join(pieces, multiline=True)) if self._lines else join_by_first(pieces)
-        # A filter may have many patterns, but few of them begin alike.
-        self._by_first = {first: _finder(joined, head) for first, joined in by_first.items()}
-        self._others = _finder(others, head)
-        sieves = [Sieve([piece.regex for piece in each]) for each in (pieces, [prefix] if prefix else [])]
-        self._passes = max(sieves, key=lambda sieve: sieve.shortest).passes
-        self._unread = ""  # the line before, if its date was not looked for
+            self._head, self._content = slot.groups, slot.groups.get("content", 0)
+        self._apart = spec.logtype == "file" and spec.datepattern.strip() not in _DATE_AT_BOUNDS
+        self._sieves = [Sieve([prefix.regex], self._apart)] if prefix else []
+        self._use(dict(enumerate(compile_failregex(spec))))
         self._ignore = compile_ignoreregex(spec)
+        self._begin()
+
+    def _use(self, pieces: Mapping[int, Piece]) -> None:
+        """The failregexes that are looked for, by their indexes."""
+        self._pieces = pieces
+        indexes, regexes = list(pieces), list(pieces.values())
+        several = self.spec.maxlines > 1
+        by_first, others = ({}, join(regexes, multiline=True)) if several else join_by_first(regexes)
+        # A filter may have many patterns, but few of them begin alike.
+        self._by_first = {first: _finder(joined, indexes, self._head) for first, joined in by_first.items()}
+        self._others = _finder(others, indexes, self._head)
+        sieves = [Sieve([piece.regex for piece in regexes], self._apart), *self._sieves]
+        self._passes = max(sieves, key=lambda sieve: sieve.shortest).passes
+
+    def _begin(self) -> None:
+        """At the log's beginning."""
+        spec = self.spec
+        self.fed = 0  # lines: of feed()'s calls, the last may still be running
+        self._dates = None if spec.logtype == "journal" else DateDetector(spec.datepattern, spec.logtimezone)
+        self._last: float | None = None  # the last time that was known
+        self._unread: deque[str] = deque(maxlen=_UNREAD)  # the lines before, whose dates were not looked for
+        self._lines = Lines(spec.maxlines) if spec.maxlines > 1 else None
+        self._sessions = Sessions()
+
+    def another(self) -> Recogniser:
+        """One for another log. The patterns are made ready already, so it costs little."""
+        other = copy(self)
+        other._begin()
+        return other
+
+    @property
+    def several(self) -> str:
+        """The lines that patterns see together, as far as the last one; "": they see it alone."""
+        return self._lines.text() if self._lines else ""
+
+    def without(self, pattern: int) -> Recogniser:
+        """One that goes on in this one's place, with all that it knows of the log, but does not look for that failregex."""
+        other = copy(self)
+        other._use({index: piece for index, piece in self._pieces.items() if index != pattern})
+        return other
 
     def feed(self, line: str, now: float, time: float | None = None) -> Sight:
         """What the next line of the log tells. It comes without its line end.
 
         time: when it was written, if that is known and the line begins behind its date; else the date in the line counts.
         """
+        self.fed += 1
         if len(line) > _LONGEST:
             line = line[:_LONGEST] + _CUT
         if self._lines is not None:
@@ -116,7 +154,7 @@ class Recogniser:
         elif self._every_time:
             time, _ = self._date(line, now)
         else:
-            self._unread = line
+            self._unread.append(line)
         return _missed(time)
 
     def _feed_lines(self, lines: Lines, line: str, now: float, time: float | None) -> Sight:
@@ -153,11 +191,14 @@ class Recogniser:
         dated = self._dates.find(line, now)
         if dated is not None and dated[0] is not None:
             time, before, _, after = dated
-            self._last, self._unread = time, ""
+            self._last = time
+            self._unread.clear()
             return time, before + after
-        if self._unread:
-            unread, self._unread = self._dates.find(self._unread, now), ""
-            self._last = unread.time if unread and unread.time is not None else self._last
+        while self._unread:
+            unread = self._dates.find(self._unread.pop(), now)
+            if unread is not None and unread.time is not None:
+                self._last = unread.time
+                self._unread.clear()
         if self._last is not None and self._last > now - _LAST_DATE_HOLDS:
             return self._last, line
         if dated is None:
@@ -168,12 +209,18 @@ class Recogniser:
         """Whether ignoreregex fits a line that no failregex fits."""
         return bool(self._ignore) and self._ignores(f"{self._date(line, now)[1]}\n", "")
 
+    def seen(self, line: str, now: float) -> str | None:
+        """What failregex gets to see of a line; None: nothing, as prefregex does not fit."""
+        text = f"{self._date(line, now)[1]}\n"
+        before = self._prefix(text, 0) if self._prefix else None
+        if before is not None and self._content and before[self._content]:
+            return f"{before[self._content]}\n"
+        return None if self._prefix and before is None else text
+
     def _ignores(self, seen: str, content: str) -> bool:
         return any(fits(seen) or fits(content) for fits in self._ignore)
 
-    def _told(
-        self, pattern: int, fields: Captured, lines: tuple[str, ...], time: float | None, now: float
-    ) -> Sight:
+    def _told(self, pattern: int, fields: Captured, lines: tuple[str, ...], time: float | None, now: float) -> Sight:
         """What a match means: a failure, or a piece of one."""
         key = fields.get("mlfid")
         if key is None:
@@ -203,9 +250,9 @@ def _ignored(time: float | None, pattern: int, lines: tuple[str, ...]) -> Sight:
     return _new_sight(("ignored", None, time, pattern, {}, lines, None, False))
 
 
-def _finder(joined: Joined, head: Mapping[str, int]) -> _Finder:
+def _finder(joined: Joined, indexes: Sequence[int], head: Mapping[str, int]) -> _Finder:
     probe, slots = joined
-    return probe, {marker: (slot.pattern, Captures(slot.groups, head)) for marker, slot in slots.items()}
+    return probe, {marker: (indexes[slot.pattern], Captures(slot.groups, head)) for marker, slot in slots.items()}
 
 
 def compile_prefix(spec: FilterSpec) -> Piece | None:
@@ -229,7 +276,7 @@ def compile_failregex(spec: FilterSpec) -> list[Piece]:
 def compile_ignoreregex(spec: FilterSpec) -> Sequence[Callable[[str], re.Match[str] | None]]:
     """All of ignoreregex, as what searches for it."""
     pieces = [_compile(text, index, "ignoreregex", spec) for index, text in enumerate(spec.ignoreregex)]
-    return [re.compile(f"^(?:{piece.regex})" if piece.anchored else piece.regex).search for piece in pieces]
+    return [searching(re.compile(f"^(?:{piece.regex})" if piece.anchored else piece.regex)) for piece in pieces]
 
 
 def _compile(text: str, index: int, which: str, spec: FilterSpec) -> Piece:

@@ -27,9 +27,14 @@ _Any = frozenset[str]
 class Sieve:
     """Words, one of which at least is in every line that one of the patterns fits. Looking for them is very fast."""
 
-    def __init__(self, regexes: Sequence[str]) -> None:
-        """Keeps no words if one of the patterns needs none: then every line may fit."""
-        needs = [_needs(_parser.parse(regex)) for regex in regexes]
+    def __init__(self, regexes: Sequence[str], apart: bool = False) -> None:
+        """Keeps no words if one of the patterns needs none: then every line may fit.
+
+        apart: what stands between two words of the line may be cut out before the patterns see it, and blanks with it.
+        """
+        needs = [_needs(_parsed(regex)) for regex in regexes]
+        if apart:
+            needs = [[single for words in need if _length(single := _longest(words)) >= _SHORTEST] for need in needs]
         wanted = Counter(words for need in needs for words in set(need))
         chosen = [max(need, key=lambda words: (_length(words), wanted[words], sorted(words))) for need in needs if need]
         self._words = sorted(frozenset().union(*chosen)) if len(chosen) == len(regexes) else []
@@ -48,6 +53,15 @@ class Sieve:
                     words[i - 1], words[i] = word, words[i - 1]  # what is found often is soon looked for first
                 return True
         return not words
+
+
+def _longest(words: _Any) -> _Any:
+    return frozenset(max(word.split(), key=len) for word in words)
+
+
+def _parsed(regex: str) -> Sequence[tuple[Any, Any]]:
+    parsed = _parser.parse(regex)
+    return () if parsed.state.flags & re.IGNORECASE else list(parsed)  # nothing can be said of any of its letters
 
 
 def _length(words: Iterable[str]) -> int:
@@ -93,7 +107,7 @@ def _needs_of(name: str, value: Any) -> list[_Any]:
 
 def first_characters(regex: str) -> frozenset[str] | None:
     """Those with which a text begins that the regex fits at its beginning; None: perhaps any, or the text may be empty."""
-    return _first(list(_parser.parse(regex)))
+    return _first(_parsed(regex))
 
 
 def _first(parsed: Sequence[tuple[Any, Any]]) -> frozenset[str] | None:

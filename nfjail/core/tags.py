@@ -10,7 +10,7 @@ import re
 from nfjail.core.spec import Usedns
 
 # Loose on purpose: what these let through is judged by inet_pton (core.model.parse_address), which is exact.
-_BYTE = "[0-9]{1,3}"
+_BYTE = r"\d{1,3}"
 _IP4 = rf"(?:::[Ff]{{4}}:)?(?P<ip4>{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE})"  # written out: a repeated group is slower
 _IP6 = r"(?P<ip6>(?:[0-9A-Fa-f]{1,4}:{1,2}|:){1,7}(?:[0-9A-Fa-f]{1,4}|(?<=:):))"
 _DNS = r"(?P<dns>[\w.^-]*\w)"

@@ -13,6 +13,7 @@ from nfjail.core.spec import Usedns
 
 _BYTE = "0{0,2}(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})"
 _QUAD = re.compile(rf"(?=.{{7,15}}\Z){_BYTE}(?:\.{_BYTE}){{3}}")  # each number within 0 to 255, with zeros before it or not
+_TOO_LONG = 1000  # prefix length that no address has: it is the address itself that is to blame
 _REMEMBERED = 8192  # addresses as text whose subject is kept: attackers come back
 
 
@@ -38,12 +39,13 @@ class Judge:
         if isinstance(address, str):
             cidr = fields.get("cidr")
             whom = self._address(address) if cidr is None else self._network(address, str(cidr))
-            return whom if fid is None or fid == address else Whom(_text(fid), whom.subject if whom else None)
+            return whom if fid is None or fid == address else Whom(self._identity(fid).host, whom.subject if whom else None)
         name = fields.get("dns")
         if isinstance(name, str):
-            whom = self._name(name)
-            return whom if fid is None or fid == name else Whom(_text(fid), whom.subject if whom else None)
-        return None if fid is None else _identity(fid)
+            if fid is None or fid == name or self._usedns != "raw":  # each address of the name is an id of its own
+                return self._name(name)
+            return Whom(self._identity(fid).host, parse_address(name))
+        return None if fid is None else self._identity(fid)
 
     def _address(self, address: str) -> Whom | None:
         known = self._addresses
@@ -63,12 +65,18 @@ class Judge:
 
     def _network(self, address: str, cidr: str) -> Whom | None:
         subject = parse_address(address)
-        if subject is not None and cidr:
-            subject = _widened(subject, address, cidr)
-        return None if subject is None else Whom(str(subject), subject)
+        if subject is None or not (cidr.isascii() and cidr.isdigit()):
+            return None if cidr else self._address(address)
+        mapped = 96 if subject.family == 4 and ":" in address else 0  # ::ffff:192.0.2.0/120 is 192.0.2.0/24
+        length = int(cidr) - mapped if len(cidr) <= 3 else _TOO_LONG
+        return _of_network(subject.widened(length if length >= 0 else _TOO_LONG))
+
+    def _identity(self, fid: Value) -> Whom:
+        whom = _identity(fid)
+        return whom._replace(host=str(fid)) if self._usedns == "raw" else whom
 
     def _name(self, name: str) -> Whom | None:
-        subject = parse_address(name)
+        subject = parse_address(_bare(name))
         if subject is not None:
             return Whom(str(subject), subject)
         if self._usedns == "no":
@@ -76,25 +84,23 @@ class Judge:
         return Whom(name, None, lookup=self._usedns != "raw")
 
 
-def _widened(subject: Subject, address: str, cidr: str) -> Subject | None:
-    """The network with that prefix length, its host bits zero; None if there is no such length."""
-    length = int(cidr) if len(cidr) <= 3 and cidr.isascii() and cidr.isdigit() else -1
-    if subject.family == 4 and ":" in address:  # ::ffff:192.0.2.0/120 is 192.0.2.0/24
-        length -= 96
-    return subject.widened(length) if 0 <= length <= subject.prefixlen else None
+def _of_network(subject: Subject) -> Whom:
+    """Nobody can mean to ban the whole world because a log line says so."""
+    return Whom(str(subject), subject if subject.prefixlen else None)
 
 
 def _identity(fid: Value) -> Whom:
-    """An id may be an address or a network, too."""
-    text = _text(fid)
-    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    subject = parse_address(bare)
-    if subject is None and "/" in bare:
+    """An id may be an address or a network, too. One of several parts is shown as fail2ban shows it."""
+    if not isinstance(fid, str):
+        return Whom(str(fid), None)
+    text = _bare(fid)
+    subject = parse_address(text)
+    if subject is None and "/" in text:
         with suppress(ValueError):
-            subject = parse_subject(str(ip_network(bare, strict=False)))  # 192.0.2.7/24 and /255.255.255.0 alike
-    return Whom(text if subject is None else str(subject), subject)
+            subject = parse_subject(str(ip_network(text, strict=False)))  # 192.0.2.7/24 and /255.255.255.0 alike
+    return Whom(text, None) if subject is None else _of_network(subject)
 
 
-def _text(fid: Value) -> str:
-    """An id of several parts is shown as fail2ban shows it."""
-    return fid if isinstance(fid, str) else str(fid)
+def _bare(text: str) -> str:
+    """Without brackets around it."""
+    return text[1:-1] if len(text) > 2 and text[0] == "[" and text[-1] == "]" else text

@@ -42,6 +42,17 @@ def sample_logs(suite: str) -> Path:
     return unpacked(suite) / LOGS
 
 
+def config_of(suite: str, name: str) -> Path:
+    """The folder in which the filter of that name is read: fail2ban brings two more for its own tests."""
+    etc = unpacked(suite) / "etc/fail2ban"
+    if not name.startswith("zzz-"):
+        return etc
+    for place in ("usr", PYTHON):  # those include filters of a folder that is in one of these when fail2ban is built
+        with contextlib.suppress(FileExistsError):
+            (unpacked(suite) / place / "config").symlink_to(etc)
+    return unpacked(suite) / PYTHON / "fail2ban/tests/config"
+
+
 def environment(suite: str, **more: str) -> dict[str, str]:
     """What a process needs around it to import the suite's fail2ban: none of its files is written, compiled ones neither."""
     path = str(unpacked(suite) / PYTHON)

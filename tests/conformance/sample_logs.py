@@ -1,7 +1,7 @@
 """fail2ban's sample logs: lines, and comments before them that say what a line has to yield, and with which options.
 
-    # filterOptions: {"mode": "ddos"}                              the options of the filter for the lines that follow
-    # failJSON: {"match": true, "host": "192.0.2.1", "time": ...}  what the next line has to yield
+# filterOptions: {"mode": "ddos"}                              the options of the filter for the lines that follow
+# failJSON: {"match": true, "host": "192.0.2.1", "time": ...}  what the next line has to yield
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from packages import sample_logs
+from packages import config_of, sample_logs
 
 # The annotations were made for this moment and this zone: 2005-08-14 12:00:00 CEST.
 NOW = 1124013600.0
@@ -44,6 +44,12 @@ class Sample(NamedTuple):
     @property
     def place(self) -> str:
         return f"{self.file}:{self.number} {self.parameters}"
+
+
+def names(suite: str) -> list[str]:
+    """The filters that have samples: each that can be used by itself, and two of fail2ban's own tests."""
+    files = [path for name in ("", "zzz-") for path in config_of(suite, name).glob(f"filter.d/{name}*.conf")]
+    return sorted(path.stem for path in files if not path.stem.endswith("common"))
 
 
 def samples(suite: str, name: str) -> Iterator[Sample]:

@@ -8,7 +8,7 @@ from nfjail.core.filter import Filter
 from nfjail.core.ignore import IgnoreList
 from nfjail.core.jail import Jail, Rules
 from nfjail.core.policy import Policy
-from nfjail.core.route import JournalRoute, sift_lines
+from nfjail.core.route import JournalRoute, Page, sift_lines
 from nfjail.core.syslog import Stamps
 
 NOON = 1_795_348_800.0  # 2026-11-22T12:00:00Z
@@ -23,8 +23,12 @@ def jail(name: str = "sshd", identifier: tuple[str, ...] = ("sshd",), journalmat
     return Jail(rules._replace(journalmatch=journalmatch), IgnoreList(()))
 
 
+def blame(jail: Jail, log: str, message: str, now: float) -> None:
+    raise AssertionError("nothing here takes long")
+
+
 def sift(*lines: str, not_before: float = 0.0, now: float = NOON) -> list[tuple[float, str]]:
-    found = sift_lines(lines, jail(), Stamps(now), "/var/log/auth.log", not_before, now)
+    found = sift_lines(Page("/var/log/auth.log", lines, iter(lines), not_before), jail(), Stamps(now), now, blame)
     return [(failure.time, str(failure.subject)) for _, failure in found]
 
 
@@ -55,7 +59,7 @@ def test_a_line_from_the_future_or_older_than_the_files_last_end_is_taken_as_of_
 def test_what_is_written_while_others_are_read_keeps_its_time() -> None:
     just_now = "2026-11-22T12:00:00.250000+00:00 host sshd[7]: bad x from 192.0.2.7"
     assert sift(just_now) == [(NOON + 0.25, "192.0.2.7")]
-    route, get = JournalRoute([jail()]), {"_UID": "0", "_COMM": "sshd"}.get
+    route, get = JournalRoute([jail()], blame), {"_UID": "0", "_COMM": "sshd"}.get
     for ahead, taken in ((0.25, NOON + 0.25), (3600, NOON)):
         ((_, failure),) = route.sift("bad x from 192.0.2.7", get, lambda when=NOON + ahead: (when, ""), NOON)
         assert failure.time == taken
@@ -64,7 +68,7 @@ def test_what_is_written_while_others_are_read_keeps_its_time() -> None:
 def trusted(journalmatch=SSHD, identifier: tuple[str, ...] = ("sshd",), **fields: str) -> bool:
     """The second jail has nothing in common with the first, so that the index leaves all to be asked."""
     other = jail("other", ("x",), ((("_SYSTEMD_UNIT", "x.service"),),))
-    route = JournalRoute([jail(identifier=identifier, journalmatch=journalmatch), other])
+    route = JournalRoute([jail(identifier=identifier, journalmatch=journalmatch), other], blame)
     sightings = route.sift("bad x from 192.0.2.7", lambda field: fields.get(field, ""), lambda: (NOON, ""), NOON)
     return [jail.name for jail, _ in sightings] == ["sshd"]
 
@@ -102,23 +106,23 @@ def test_a_jail_without_journalmatch_believes_nobody() -> None:
 
 
 def test_the_journals_index_is_asked_for_identifiers_and_what_all_groups_have_in_common() -> None:
-    assert JournalRoute([jail(), jail("b", ("a", "c"))]).terms() == [
+    assert JournalRoute([jail(), jail("b", ("a", "c"))], blame).terms() == [
         [("SYSLOG_IDENTIFIER", "a"), ("SYSLOG_IDENTIFIER", "c"), ("SYSLOG_IDENTIFIER", "sshd"), ("_UID", "0")]
     ]
     web = ((("_SYSTEMD_UNIT", "web.service"),),)
-    assert JournalRoute([jail(), jail("web", ("web",), web)]).terms() == [
+    assert JournalRoute([jail(), jail("web", ("web",), web)], blame).terms() == [
         [("SYSLOG_IDENTIFIER", "sshd"), ("SYSLOG_IDENTIFIER", "web")]
     ]
 
 
 def test_or_for_the_journalmatch_where_a_filter_has_no_identifier() -> None:
-    assert JournalRoute([jail(identifier=())]).terms() == [list(group) for group in SSHD]
-    assert JournalRoute([jail(identifier=()), jail("b", ("a",))]).terms() == [list(group) for group in SSHD] * 2
+    assert JournalRoute([jail(identifier=())], blame).terms() == [list(group) for group in SSHD]
+    assert JournalRoute([jail(identifier=()), jail("b", ("a",))], blame).terms() == [list(group) for group in SSHD] * 2
 
 
 def test_an_entry_becomes_a_failure_with_its_cursor() -> None:
     tested = jail()
-    route = JournalRoute([tested])
+    route = JournalRoute([tested], blame)
     get, here = {"_COMM": "sshd"}.get, lambda: (NOON, "s=1;i=2")
     ((owner, failure),) = route.sift("bad x from 192.0.2.7", lambda field: get(field, ""), here, NOON + 1)
     assert owner is tested
