@@ -16,6 +16,15 @@ log = logging.getLogger("nfjail")
 REFRESH = 600.0  # seconds: names of dynamic addresses move
 
 
+def look_up(name: str) -> tuple[Subject, ...]:
+    """All its addresses, sorted. It may take many seconds: not for the main loop. Raises OSError or ValueError."""
+    # Bytes, because text would be taken through a codec of a megabyte.
+    host = name.encode() if name.isascii() else name
+    answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    found = {parse_address(str(answer[4][0])) for answer in answers}
+    return tuple(sorted(subject for subject in found if subject))
+
+
 class Names:
     """Looks names up in a thread of its own; becomes readable when there is something new.
 
@@ -72,15 +81,13 @@ class Names:
         changed = False
         for name in names:
             try:
-                answers = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-            except (OSError, UnicodeError) as error:
+                subjects = look_up(name)
+            except (OSError, ValueError) as error:
                 if name not in self._failed:
                     log.warning("ignoreip: %s cannot be looked up: %s", name, error)
                 self._failed.add(name)
                 continue
             self._failed.discard(name)
-            found = {parse_address(str(answer[4][0])) for answer in answers}
-            subjects = tuple(sorted(subject for subject in found if subject))
             changed |= self._known.get(name) != subjects
             self._known = {**self._known, name: subjects}
         if changed:

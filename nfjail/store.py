@@ -38,7 +38,9 @@ _NEWEST = "ORDER BY since DESC, id DESC LIMIT ?"
 _LIVE = f"SELECT since, id, NULL, '', {BAN_COLUMNS} FROM live WHERE"
 _PAST = f"SELECT since, id, ended_at, ended_why, {BAN_COLUMNS} FROM past WHERE"
 _ABOUT = tuple((f"{table} {_AROUND} {_NEWEST}", f"{table} {_INSIDE} {_NEWEST}") for table in (_LIVE, _PAST))
-_COUNT = f"SELECT (SELECT count(*) FROM live WHERE {_AROUND}) + (SELECT count(*) FROM past WHERE {_AROUND})"
+# A ban that was taken over stands for those before it, too.
+_NUMBER = "count(*) + coalesce(max(CASE origin WHEN 'import' THEN nth - 1 END), 0)"
+_COUNT = f"SELECT (SELECT {_NUMBER} FROM live WHERE {_AROUND}) + (SELECT {_NUMBER} FROM past WHERE {_AROUND})"
 _COUNT_IN_JAIL = _COUNT.replace(_AROUND, f"{_AROUND} AND jail = ?3")
 _OLD = "SELECT id FROM past WHERE ended_at < ? ORDER BY ended_at, id LIMIT 5000"
 

@@ -17,7 +17,8 @@ from nfjail import __version__
 from nfjail.errors import NfjailError
 from nfjail.text import printable
 
-VERBS = ("run", "check", "ctl")
+VERBS = ("run", "check", "test", "import", "ctl")
+_MODULES = {"import": "importing"}  # `import` is a word of Python's own
 
 EXIT_CODES = """\
 exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 the daemon is not running, 78 mistakes in the configuration"""
@@ -63,7 +64,7 @@ def _explain(arguments: list[str]) -> NoReturn:
 
 
 def _module(verb: str) -> ModuleType:
-    return importlib.import_module(f"nfjail.cli.{verb}")
+    return importlib.import_module(f"nfjail.cli.{_MODULES.get(verb, verb)}")
 
 
 def described_parser(prog: str, summary: str, examples: str) -> argparse.ArgumentParser:

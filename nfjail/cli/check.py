@@ -30,6 +30,8 @@ def main(args: argparse.Namespace) -> int:
     if args.show:
         sys.stdout.write(show(config))
     else:
+        for note in config.notes:
+            print(printable(f"note: {note}"))
         print(_verdict(config))
     return 0
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from nfjail.config.toml import key_text, value_text
 
 _REMOVE = "remove it"
+_OTHER = 'filters of fail2ban\'s are written filter = "fail2ban:NAME", or language = "fail2ban" in [filter.NAME]'
 
 #: fail2ban's options that nfjail has elsewhere, in another spelling, or not at all
 FAIL2BAN: Mapping[str, str] = {
@@ -17,7 +18,7 @@ FAIL2BAN: Mapping[str, str] = {
     "actionban": 'remove it: bans go to the firewall without it; banaction = "auto" says which one',
     "allowipv6": f"{_REMOVE}: IPv6 is always watched",
     "banaction_allports": 'write port = "all" in the jails that are to ban on all ports',
-    "datepattern": f"{_REMOVE}: the times of syslog and of the journal are understood without it",
+    "datepattern": f"{_REMOVE}: the times of syslog and of the journal are understood without it; {_OTHER}",
     "dbfile": f"{_REMOVE}: nfjail run --state DIR says where the store is",
     "dbmaxmatches": "write maxmatches in the jail",
     "destemail": f"{_REMOVE}: no mail is sent",
@@ -27,13 +28,14 @@ FAIL2BAN: Mapping[str, str] = {
     "logencoding": f"{_REMOVE}: lines are read as UTF-8, and what is not valid does no harm",
     "loglevel": f"{_REMOVE}: nfjail logs to standard error",
     "logtarget": f"{_REMOVE}: nfjail logs to standard error",
-    "logtimezone": f"{_REMOVE}: times are those of this machine",
-    "maxlines": f"{_REMOVE}: each line is looked at by itself",
+    "logtimezone": f"{_REMOVE}: times are those of this machine; {_OTHER}",
+    "maxlines": f"{_REMOVE}: each line is looked at by itself; {_OTHER}",
     "mta": f"{_REMOVE}: no mail is sent",
-    "prefregex": f"{_REMOVE}: write the whole pattern, without the prefix, in failregex",
+    "prefregex": f"write the whole pattern, without the prefix, in failregex; {_OTHER}",
     "sender": f"{_REMOVE}: no mail is sent",
     "sendername": f"{_REMOVE}: no mail is sent",
     "skip_if_nologs": f"{_REMOVE}: a log file may appear later",
+    "usedns": f"{_REMOVE}: names in a log are never resolved, whoever logs could choose them; {_OTHER}",
     "systemd_if_nologs": 'remove it: backend = "auto" does that',
     "_daemon": 'write identifier = ["sshd"]',
 }

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from nfjail.config.foreign import ReadForeign, is_foreign, read_foreign
 from nfjail.config.names import filter_trouble
 from nfjail.config.problem import Node, Problems
 from nfjail.config.settings import FILTER, MODE
@@ -64,14 +65,18 @@ def patterns_of(table: Node, failregex: Sequence[str], ignoreregex: Sequence[str
     return Patterns(sources("failregex", failregex), sources("ignoreregex", ignoreregex))
 
 
-def read_filters(root: Node, problems: Problems) -> dict[str, ReadFilter]:
+def read_filters(root: Node, problems: Problems) -> dict[str, ReadFilter | ReadForeign]:
     """All filters, by name."""
     tables = named_tables(inner_table(root, "filter", problems), filter_trouble, problems)
-    return {name: _read_filter(name, node, problems) for name, node in tables}
+    return {
+        name: read_foreign(name, node, problems) if is_foreign(node) else _read_filter(name, node, problems)
+        for name, node in tables
+    }
 
 
 def _read_filter(name: str, table: Node, problems: Problems) -> ReadFilter:
     values = read_values(table, FILTER, problems)
+    del values["language"]
     modes: dict[str, Mode] = {}
     own: dict[str, Patterns] = {NORMAL: Patterns()}
     mode_tables = inner_table(table, "mode", problems)

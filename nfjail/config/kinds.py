@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from nfjail.config import advice
+from nfjail.config.names import filter_trouble
 from nfjail.config.problem import BadValueError
 from nfjail.config.toml import brief
 from nfjail.core.duration import format_duration, parse_duration
 from nfjail.core.policy import compile_formula
+from nfjail.core.zones import log_zone
+from nfjail.fail2ban.call import parse_call
 
 T = TypeVar("T")
 
@@ -119,6 +122,26 @@ def named(trouble: Callable[[str], tuple[str, str] | None]) -> Kind:
     return Kind(parse)
 
 
+def _filter_name(value: Any) -> str:
+    text = _text(value)
+    if not text:
+        return text
+    if not text.startswith(FAIL2BAN):
+        return str(named(filter_trouble).parse(text))
+    try:
+        name, _ = parse_call(text.removeprefix(FAIL2BAN))
+    except ValueError as error:
+        raise BadValueError((f"{brief(value)}: {error}", _CALL_ADVICE)) from None
+    if not name.strip() or not text.isprintable():
+        raise BadValueError((f"{brief(value)} names no filter", _CALL_ADVICE))
+    return text
+
+
+FAIL2BAN = "fail2ban:"  # before the name of a filter of fail2ban's
+_CALL_ADVICE = 'write for example "fail2ban:sshd[mode=aggressive]"'
+FILTER_NAME = Kind(_filter_name)
+
+
 def word(words: Sequence[str], also: Mapping[str, str] | None = None, otherwise: str = "") -> Kind:
     """One of words, or one of other spellings of them. otherwise: advice for all that is none."""
     spellings = {**{name: name for name in words}, **(also or {})}
@@ -154,6 +177,27 @@ def texts(example: str) -> Kind:
 
     return Kind(parse, list)
 
+
+def _lines(value: Any) -> tuple[str, ...]:
+    lines = value.split("\n") if isinstance(value, str) else value
+    if not isinstance(lines, list) or not all(isinstance(line, str) and "\n" not in line for line in lines):
+        raise BadValueError((f"{brief(value)} is no list of texts", 'write ["...", "..."], each text in one line'))
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+LINES = Kind(_lines, list)
+
+
+def _zone(value: Any) -> str:
+    text = _text(value)
+    try:
+        log_zone(text)
+    except ValueError:
+        raise BadValueError((f"{brief(value)} is no time zone known here", 'write "Europe/Paris", "CET" or "+0100"')) from None
+    return text
+
+
+ZONE = Kind(_zone)
 
 _DAY = 86_400
 _LENGTH_ADVICE = 'write "10m", "1h 30m" or a number of seconds'
@@ -197,14 +241,16 @@ def _formula(value: Any) -> str:
 FORMULA = Kind(_formula)
 
 
-def _folder(value: Any) -> str | None:
-    text = _text(value)
-    if text and (not os.path.isabs(text) or "\0" in text):
-        raise BadValueError((f"{brief(value)} is not absolute", 'write the whole path, or "" for the journal of this machine'))
-    return text or None
+def folder(otherwise: str) -> Kind:
+    """A folder's path, or "", which is None. otherwise: what "" is for."""
 
+    def parse(value: Any) -> str | None:
+        text = _text(value)
+        if text and (not os.path.isabs(text) or "\0" in text):
+            raise BadValueError((f"{brief(value)} is not absolute", f'write the whole path, or "" {otherwise}'))
+        return text or None
 
-FOLDER = Kind(_folder, lambda value: value or "")
+    return Kind(parse, lambda value: value or "")
 
 
 def _path(value: Any) -> str:

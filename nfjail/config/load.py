@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nfjail.config.adopt import read_folder
 from nfjail.config.filters import ReadFilter, compile_filter, read_filters
+from nfjail.config.foreign import ReadForeign, check_spec
 from nfjail.config.jails import read_jails
-from nfjail.config.problem import ConfigError, Problems
-from nfjail.config.read import RUNTIME, find_local, read, vendor_folder
+from nfjail.config.problem import ConfigError, Node, Problems
+from nfjail.config.read import RUNTIME, find_local, merge, read, vendor_folder
 from nfjail.config.settings import section
 from nfjail.config.tables import inner_table, read_top, read_values
 from nfjail.config.types import Config
+from nfjail.source.journal import journal_is_kept
 
 
 def load(config_dir: str | None, *, vendor: str | None = None, runtime: str | None = None, check_all: bool = False) -> Config:
@@ -21,23 +24,41 @@ def load(config_dir: str | None, *, vendor: str | None = None, runtime: str | No
     """
     problems = Problems()
     local = find_local(config_dir, problems)
-    folders = [vendor_folder() if vendor is None else vendor, RUNTIME if runtime is None else runtime, local]
-    root = read(folders, problems)
+    shipped = read([vendor_folder() if vendor is None else vendor], problems)
+    written = read([RUNTIME if runtime is None else runtime, local], problems)
+    notes: list[str] = []
+    root = _with_fail2ban(shipped, written, notes, problems)
     values = read_top(root, problems)
+    del values["fail2ban"]
     for name in ("journal", "store", "firewall"):
         settings = section(name)
         for key, value in read_values(inner_table(root, name, problems), name, problems).items():
             values[settings[key].field or key] = value
     filters = read_filters(root, problems)
-    jails = read_jails(root, filters, check_all, problems)
+    journal_kept = bool(values["journal_path"]) or journal_is_kept()
+    jails = read_jails(root, filters, check_all, journal_kept, problems)
     if check_all:
         _check_patterns(filters, problems)
     if problems:
         raise ConfigError(problems)
-    return Config(filters=tuple(found.config for found in filters.values()), jails=jails, **values)
+    configs = tuple(found.config for found in filters.values())
+    return Config(filters=configs, jails=jails, notes=tuple(notes), **values)
 
 
-def _check_patterns(filters: Mapping[str, ReadFilter], problems: Problems) -> None:
+def _with_fail2ban(shipped: Node, written: Node, notes: list[str], problems: Problems) -> Node:
+    """All together. fail2ban's jails replace what is shipped, and what the administrator wrote replaces them."""
+    root = merge(shipped, written)
+    asked = root.value.get("fail2ban")
+    folder = problems.attempt(asked, section("")["fail2ban"].kind.parse, None) if asked else None
+    if asked is None or folder is None:
+        return root
+    return merge(merge(shipped, read_folder(folder, asked, shipped, notes, problems)), written)
+
+
+def _check_patterns(filters: Mapping[str, ReadFilter | ReadForeign], problems: Problems) -> None:
     for name, found in filters.items():
+        if isinstance(found, ReadForeign):
+            check_spec(found.config.spec("file"), (found.table,), problems)
+            continue
         for patterns in found.modes.values():
             compile_filter(name, patterns, found.config.identifier, problems)

@@ -7,12 +7,12 @@ import re
 from nfjail.core.jail import MANUAL
 
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}")
-_JAIL = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,25}")
+_JAIL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # the firewalls shorten names, or put a _ before them
 _FILTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _CHAIN = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,27}")  # XT_EXTENSION_MAXNAMELEN, linux/netfilter/x_tables.h
 
-#: Words of nft's own language: nft 1.0.6 refuses `add chain inet nfjail WORD` or `list chain inet nfjail WORD` for
-#: these, or a newer one does (its scanner.l). Longer words that begin with one are taken.
+#: Words of nft's own language: nft 1.0.6 refuses `add table inet WORD` or `list table inet WORD` for these, or a newer
+#: one does (its scanner.l). Longer words that begin with one are taken.
 _WORDS = """
     accept add ah all and arp auto-merge bridge cgroup chain chains comment comp constant continue counter counters
     cpu create ct day dccp define delete describe destroy device devices dnat drop dst dup dynamic ecn element elements
@@ -49,11 +49,9 @@ def jail_trouble(name: str) -> Trouble | None:
     if name == "DEFAULT":
         return "it is no jail", "write [default]"
     if not _JAIL.fullmatch(name):
-        return "it is no name for a jail", "write up to 26 letters, digits, '_', '-' and '.', a letter first"
+        return "it is no name for a jail", "write up to 64 letters, digits, '_', '-' and '.', a letter or digit first"
     if name == MANUAL:
         return "this jail is reserved for bans by hand (nfjail ctl ban)", "give it another name"
-    if name in RESERVED:
-        return f"{name} is a word of nft's own language", f'write "{name[:21]}-jail"'
     return None
 
 

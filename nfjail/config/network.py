@@ -6,13 +6,14 @@ import itertools
 import re
 import shlex
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from nfjail.config.kinds import Kind, alternatives, each, from_core
 from nfjail.config.problem import BadValueError
 from nfjail.config.toml import brief
 from nfjail.core.jail import JournalMatch
+from nfjail.core.journal_line import journal_terms
 from nfjail.core.model import Subject, parse_address, parse_subject
 
 _ALL_PORTS = (1, 65535)
@@ -170,16 +171,32 @@ def _alternatives(item: str, group: dict[str, dict[str, None]]) -> JournalMatch:
     """A field given twice means either value (sd_journal_add_match(3)): so many groups are made."""
     if not group:
         raise BadValueError((f"{brief(item)} matches everything", _EXAMPLE))
-    told = _TELLS_WHO.intersection(group) or set(group.get("_TRANSPORT", ())) & set(_CLOSED_TRANSPORTS)
-    if not told:
+    pairs = [[(field, value) for value in values] for field, values in group.items()]
+    groups = tuple(itertools.product(*pairs))
+    if not all(map(tells_who, groups)):
         raise BadValueError(
             (
                 f"{brief(item)}: any local user could log so and have somebody else banned",
                 "add who writes there: _SYSTEMD_UNIT=..., _UID=... or _EXE=...",
             )
         )
-    pairs = [[(field, value) for value in values] for field, values in group.items()]
-    return tuple(itertools.product(*pairs))
+    return groups
+
+
+def tells_who(group: Sequence[tuple[str, str]]) -> bool:
+    """Whether what fits all of the group's FIELD=value is surely not written by just any local user."""
+    return any(field in _TELLS_WHO or (field == "_TRANSPORT" and value in _CLOSED_TRANSPORTS) for field, value in group)
+
+
+def fail2ban_match(lines: Iterable[str]) -> JournalMatch:
+    """fail2ban's journalmatch. It may name anybody: see tells_who(). Without a line it is the whole journal: ((),)."""
+    groups: dict[tuple[tuple[str, str], ...], None] = {}
+    for term in journal_terms(lines):
+        values: dict[str, dict[tuple[str, str], None]] = {}
+        for field, value in term:
+            values.setdefault(field, {})[field, value] = None
+        groups |= dict.fromkeys(itertools.product(*values.values()))
+    return tuple(groups) or ((),)
 
 
 def _journalmatch(value: Any) -> JournalMatch:

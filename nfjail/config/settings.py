@@ -9,13 +9,17 @@ from nfjail.config import names
 from nfjail.config.kinds import (
     BOOLEAN,
     FACTOR,
-    FOLDER,
+    FILTER_NAME,
     FORMULA,
+    LINES,
     MULTIPLIERS,
     PATHS,
     PRIORITY,
+    TEXT,
+    ZONE,
     Kind,
     duration,
+    folder,
     named,
     texts,
     whole,
@@ -24,7 +28,8 @@ from nfjail.config.kinds import (
 from nfjail.config.network import IGNOREIP, JOURNALMATCH, PORTS, PROTOCOLS
 
 JAIL, INCREMENT, FILTER, MODE = "jail.NAME", "jail.NAME.increment", "filter.NAME", "filter.NAME.mode.MODE"
-SECTIONS = ("", "journal", "store", "firewall", JAIL, INCREMENT, FILTER, MODE)
+FOREIGN = "filter.NAME:fail2ban"  # with language = "fail2ban"
+SECTIONS = ("", "journal", "store", "firewall", JAIL, INCREMENT, FILTER, MODE, FOREIGN)
 
 
 class Setting(NamedTuple):
@@ -52,9 +57,11 @@ _BANACTION = word(
     },
     otherwise='write "auto": nfjail keeps a table of its own, which firewalld, ufw and others leave alone',
 )
+_JOURNAL = folder("for the journal of this machine")
 _IPTABLES = word(("iptables", "iptables-nft", "iptables-legacy"))
 _CHAIN = named(names.chain_trouble)
-_USEDNS = word(("no",), otherwise='write "no": names in a log are never resolved, whoever logs could choose them')
+_LANGUAGE = word(("nfjail", "fail2ban"))
+_USEDNS = word(("no", "warn", "yes", "raw"))
 _PATTERNS = texts("['^Failed password for .* from <HOST> ']")
 
 
@@ -64,7 +71,9 @@ def _in(prefix: str, *rows: tuple[Any, ...]) -> tuple[Setting, ...]:
 
 SETTINGS = (
     Setting("table", named(names.table_trouble), "nfjail", "the nftables table that nfjail owns"),
-    Setting("journal.path", FOLDER, "", 'folder of the journal to read; "": that of this machine', "journal_path"),
+    Setting("fail2ban_log", folder("for none"), "", 'a file for a second log, in fail2ban\'s form; "": none'),
+    Setting("fail2ban", folder("for none"), "", 'folder of fail2ban\'s configuration whose jails run, too; "": none', "-"),
+    Setting("journal.path", _JOURNAL, "", 'folder of the journal to read; "": that of this machine', "journal_path"),
     Setting("store.dbpurgeage", duration(), "30d", "ended bans are forgotten after this time", "dbpurgeage"),
     *_in(
         "firewall",
@@ -76,7 +85,7 @@ SETTINGS = (
     *_in(
         JAIL,
         ("enabled", BOOLEAN, False, "whether the jail works"),
-        ("filter", named(names.filter_trouble), None, "the filter; default: that of the jail's name", "filter_name"),
+        ("filter", FILTER_NAME, None, 'the filter; default: that of the jail\'s name; "": only bans by hand', "filter_name"),
         ("mode", named(names.filter_trouble), "normal", "which mode of the filter"),
         ("failregex", _PATTERNS, [], "more patterns, after those of the filter"),
         ("ignoreregex", _PATTERNS, [], "more patterns of what does not count"),
@@ -94,7 +103,10 @@ SETTINGS = (
         ("banaction", _BANACTION, "auto", "the firewall; auto: nftables, else iptables, with ipset if it is there"),
         ("blocktype", word(("reject", "tcp-reset", "drop")), "reject", "what the banned get for an answer"),
         ("maxmatches", whole(0, 10_000), None, "failures kept as evidence of a ban; default: maxretry"),
-        ("usedns", _USEDNS, "no", "names in a log are never resolved", "-"),
+        ("usedns", _USEDNS, None, "for fail2ban's filters: whether names in a log are resolved; default: the filter's"),
+        ("logtimezone", ZONE, None, "for these, too: the zone of times that name none; default: the filter's"),
+        ("datepattern", LINES, None, "for these, too: how dates look; default: the filter's"),
+        ("maxlines", whole(1, 10_000), None, "for these, too: how many lines a pattern sees at once; default: the filter's"),
     ),
     *_in(
         INCREMENT,
@@ -108,6 +120,7 @@ SETTINGS = (
     ),
     *_in(
         FILTER,
+        ("language", _LANGUAGE, "nfjail", "whose patterns these are", "-"),
         ("identifier", texts('["sshd"]'), [], "syslog identifiers; a line of another one is not looked at"),
         ("journalmatch", JOURNALMATCH, [], "who writes to the journal, as FIELD=value"),
         ("failregex", _PATTERNS, [], "patterns of failures, in every mode; <HOST> stands for the address"),
@@ -118,6 +131,19 @@ SETTINGS = (
         ("failregex", _PATTERNS, [], "more patterns, in this mode"),
         ("ignoreregex", _PATTERNS, [], "more patterns of what does not count, in this mode"),
         ("include", texts('["normal"]'), [], "modes whose patterns come first"),
+    ),
+    *_in(
+        FOREIGN,
+        ("language", _LANGUAGE, "fail2ban", "whose patterns these are"),
+        ("prefregex", TEXT, "", "what every line must have; its <F-CONTENT> is what failregex then sees"),
+        ("failregex", _PATTERNS, [], "patterns of failures, on the line without its date"),
+        ("ignoreregex", _PATTERNS, [], "patterns of what does not count"),
+        ("datepattern", LINES, [], "how dates look; default: fail2ban's templates"),
+        ("maxlines", whole(1, 10_000), 1, "how many lines a pattern sees at once"),
+        ("journalmatch", LINES, [], "who writes to the journal, as FIELD=value, with + for or"),
+        ("usedns", _USEDNS, "warn", "whether names in a log are resolved"),
+        ("logtype", word(("file", "journal")), None, "how lines look; default: as what the jail reads"),
+        ("logtimezone", ZONE, "", "the zone of times that name none; default: this machine's"),
     ),
 )
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nfjail.config.settings import FILTER, INCREMENT, JAIL, MODE, section
+from nfjail.config.foreign import journal_groups
+from nfjail.config.kinds import FAIL2BAN
+from nfjail.config.settings import FILTER, FOREIGN, INCREMENT, JAIL, MODE, section
 from nfjail.config.toml import joined, value_text
-from nfjail.config.types import Config, FilterConfig, JailConfig
+from nfjail.config.types import Config, Fail2banFilter, FilterConfig, JailConfig
+from nfjail.core.spec import FilterSpec
 
 _WIDE = 100  # characters
 
@@ -31,7 +34,8 @@ def _values(name: str, holder: Any) -> Iterator[str]:
     for key, setting in section(name).items():
         if setting.field != "-":
             value = getattr(holder, setting.field or key)
-            yield f"{key} = {_readable(setting.kind.write(value))}"
+            if value is not None or setting.default is not None:  # those with neither say only something when they are there
+                yield f"{key} = {_readable(setting.kind.write(value))}"
 
 
 def _readable(value: Any) -> str:
@@ -42,7 +46,10 @@ def _readable(value: Any) -> str:
     return "[\n" + "".join(f"    {value_text(item)},\n" for item in value) + "]"
 
 
-def _filter(config: FilterConfig) -> Iterator[str]:
+def _filter(config: FilterConfig | Fail2banFilter) -> Iterator[str]:
+    if isinstance(config, Fail2banFilter):
+        yield from ("", f"[{joined('filter', config.name)}]", *_values(FOREIGN, config))
+        return
     yield from ("", f"[{joined('filter', config.name)}]", *_values(FILTER, config))
     for mode in config.modes:
         yield from ("", f"[{joined('filter', config.name, 'mode', mode.name)}]", *_values(MODE, mode))
@@ -50,8 +57,25 @@ def _filter(config: FilterConfig) -> Iterator[str]:
 
 def _jail(jail: JailConfig) -> Iterator[str]:
     yield from ("", f"[{joined('jail', jail.name)}]")
+    spec = jail.filter if isinstance(jail.filter, FilterSpec) else None
     for line in _values(JAIL, jail):
         # Written out, it would demand a filter of the jail's name, which a jail with patterns of its own need not have.
-        if jail.filter_name != jail.name or not line.startswith("filter = "):
-            yield line
+        if jail.filter_name == jail.name and line.startswith("filter = "):
+            continue
+        # What follows from the filter stays there: it may name what nobody could write here.
+        if spec is not None and line.startswith("journalmatch = ") and jail.journalmatch in ((), journal_groups(spec)):
+            continue
+        yield line
+    if spec is not None and jail.filter_name.startswith(FAIL2BAN):
+        yield from _comment(spec)
     yield from ("", f"[{joined('jail', jail.name, 'increment')}]", *_values(INCREMENT, jail.increment))
+
+
+def _comment(spec: FilterSpec) -> Iterator[str]:
+    """What the filter of that name is now."""
+    yield "# which now is, with what the jail adds to it:"
+    for key in section(FOREIGN):
+        value = getattr(spec, key, None)
+        if value:
+            text = _readable(list(value) if isinstance(value, tuple) else value)
+            yield from (f"#     {line}" for line in f"{key} = {text}".split("\n"))

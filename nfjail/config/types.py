@@ -10,6 +10,7 @@ from nfjail.core.filter import Filter
 from nfjail.core.jail import JournalMatch
 from nfjail.core.model import Subject
 from nfjail.core.policy import Increment
+from nfjail.core.spec import FilterSpec, Logtype, Usedns
 from nfjail.firewall import Blocktype
 
 Backend = Literal["auto", "journal", "file"]
@@ -39,6 +40,30 @@ class FilterConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Fail2banFilter:
+    """A filter in fail2ban's language, as written."""
+
+    name: str
+    failregex: tuple[str, ...]
+    ignoreregex: tuple[str, ...]
+    prefregex: str
+    datepattern: tuple[str, ...]
+    maxlines: int
+    journalmatch: tuple[str, ...]  # fail2ban's lines
+    usedns: Usedns
+    logtype: Logtype | None  # None: what its jail reads
+    logtimezone: str
+    language: Literal["fail2ban"] = "fail2ban"
+
+    def spec(self, logtype: Logtype) -> FilterSpec:
+        """What the matcher takes. logtype: what the jail reads."""
+        return FilterSpec(
+            self.name, self.failregex, self.ignoreregex, self.prefregex, "\n".join(self.datepattern), self.maxlines,
+            self.journalmatch, self.usedns, self.logtype or logtype, self.logtimezone,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class JailConfig:
     """A jail: whom it watches, when it bans, and how. Lengths of time are in seconds."""
 
@@ -50,7 +75,7 @@ class JailConfig:
     ignoreregex: tuple[str, ...]
     backend: Backend
     logpath: tuple[str, ...]  # absolute; may be globs
-    journalmatch: JournalMatch  # its own, or else its filter's
+    journalmatch: JournalMatch  # its own, or else its filter's; an empty group: all that is written by the system
     port: tuple[str, ...]  # "22" or "8000-8080", ascending, not overlapping; empty: all ports
     protocol: tuple[str, ...]  # empty: all protocols
     maxretry: int
@@ -64,8 +89,14 @@ class JailConfig:
     banaction: Banaction
     blocktype: Blocktype
     maxmatches: int
-    #: compiled from the above; finds nothing when the jail is not enabled and not everything was to be checked
-    filter: Filter = field(compare=False, repr=False)
+    #: compiled from the above; finds nothing when the jail is not enabled and not everything was to be checked.
+    #: FilterSpec: it is in fail2ban's language, its patterns have been tried; then backend is never "auto"
+    filter: Filter | FilterSpec = field(compare=False, repr=False)
+    #: what the jail says in place of such a filter; None: nothing
+    usedns: Usedns | None = None
+    logtimezone: str | None = None
+    datepattern: tuple[str, ...] | None = None
+    maxlines: int | None = None
 
     @property
     def ignored(self) -> Ignored:
@@ -78,14 +109,16 @@ class Config:
     """All of it."""
 
     table: str  # nftables' table, and what iptables' chains are called after
+    fail2ban_log: str | None  # the file of a second log, in fail2ban's form
     hook: str
     priority: str | int
     iptables: str  # the command
     iptables_chain: str  # the chain that jumps to nfjail's
     journal_path: str | None  # None: this machine's own journal
     dbpurgeage: float  # seconds
-    filters: tuple[FilterConfig, ...]
+    filters: tuple[FilterConfig | Fail2banFilter, ...]
     jails: tuple[JailConfig, ...]  # all, enabled or not
+    notes: tuple[str, ...] = field(default=(), compare=False)  # what is no mistake, but should be known
 
     @property
     def enabled(self) -> tuple[JailConfig, ...]:

@@ -6,7 +6,7 @@ A parameter wins over a jail's option of the same name, that over [Init], and [I
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from nfjail.fail2ban.files import Merged
 from nfjail.fail2ban.ini import Section, Text
@@ -15,6 +15,7 @@ from nfjail.fail2ban.tags import fill_in
 
 DEFINITION = "Definition"
 INIT = "Init"
+_WAS = f"KNOWN/{DEFINITION}"  # as what [Definition] was before later files replaced parts of it is looked up
 
 _CONDITIONAL = re.compile(r"(\w+)\?.+")
 _QUALIFIED = re.compile(r"([\w-]+)/([^\s>]+)")
@@ -61,11 +62,11 @@ class Definition:
                 self.parameters[KNOWN + name] = text
                 self.parameters.setdefault(name, text)
 
-    def combined(self, options: Mapping[str, Text], keep: Container[str] = ()) -> Section:
+    def combined(self, options: Mapping[str, Text], keep: frozenset[str] = frozenset()) -> Section:
         """The options with all parameters added and their <tags> filled in, but for those to keep."""
         together = {**options, **self.parameters}
         conditional = {match[1] for name in together if (match := _CONDITIONAL.fullmatch(name))}
-        return fill_in(together, self._find, _Either(conditional, keep))
+        return fill_in(together, self._find, keep | conditional)
 
     def _find(self, tag: str) -> Text | None:
         """What stands for <tag> when no option is called so: <section/option>, <known/option>, those of DEFAULT."""
@@ -76,7 +77,7 @@ class Definition:
     def _look_up(self, tag: str) -> Text | None:
         if match := _QUALIFIED.match(tag):
             section, option = match.groups()
-            places = {"known": (KNOWN_DEFINITION, DEFINITION), "default": ("DEFAULT",)}.get(section.lower(), (section,))
+            places = {"known": (_WAS, DEFINITION), "default": ("DEFAULT",)}.get(section.lower(), (section,))
             for place in places:
                 text = self._value(place, option)
                 if text is not None:
@@ -85,22 +86,9 @@ class Definition:
 
     def _value(self, section: str, option: str, given: Mapping[str, Text] | None = None) -> Text | None:
         merged = self._merged
-        if section == KNOWN_DEFINITION:
-            sections = {**merged.sections, KNOWN_DEFINITION: merged.known.get(DEFINITION, {})}
-            return value_of(sections, {}, KNOWN_DEFINITION, option) if DEFINITION in merged.known else None
+        if section == _WAS:
+            sections = {**merged.sections, _WAS: merged.known.get(DEFINITION, {})}
+            return value_of(sections, {}, _WAS, option) if DEFINITION in merged.known else None
         if section not in merged.sections:
             return None
         return value_of(merged.sections, merged.known, section, option, given)
-
-
-KNOWN_DEFINITION = f"KNOWN/{DEFINITION}"  # no file can have a section of this name: it is what [Definition] was before
-
-
-class _Either:
-    """In one of two collections."""
-
-    def __init__(self, first: Container[str], second: Container[str]) -> None:
-        self._first, self._second = first, second
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._first or name in self._second

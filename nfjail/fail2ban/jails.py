@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from nfjail.fail2ban.actions import Action, read_actions
@@ -37,11 +37,13 @@ class Jail(NamedTuple):
     name: str
     enabled: bool
     options: Section = {}  # noqa: RUF012  # JAIL_OPTIONS that are set, as text, and where they were written
+    variables: Section = {}  # noqa: RUF012  # all others, as written: port, banaction and what the actions are built of
     settings: Settings = Settings()
     filter: Filter | None = None  # None: the jail has none, or only bans by hand
     actions: tuple[Action, ...] = ()
     problems: tuple[Problem, ...] = ()
     notes: tuple[Problem, ...] = ()
+    switched: bool = False  # to another backend than its own
 
 
 class Jails(NamedTuple):
@@ -51,21 +53,36 @@ class Jails(NamedTuple):
     jails: tuple[Jail, ...]
     problems: tuple[Problem, ...] = ()  # of files or of [DEFAULT], which any jail may depend on
     notes: tuple[Problem, ...] = ()
+    default: Section = {}  # noqa: RUF012  # what [DEFAULT] says, as written
 
 
-def read_jails(base: str = ETC, *, every: bool = False) -> Jails:
-    """All jails below base; every: those that are not enabled are read as if they were. Raises Fail2banError where
-    there is no configuration at all; what is wrong with one jail is noted there, and the others stay."""
+def read_jails(base: str = ETC, *, every: bool = False, prefer: Callable[[Jail], str] = lambda _: "") -> Jails:
+    """All jails below base. What is wrong with one jail is noted there, and the others stay.
+
+    every: those that are not enabled are read as if they were. prefer: a backend that a jail is to be read with in place
+    of its own; "": none. Raises Fail2banError where there is no configuration at all.
+    """
+    base = base.rstrip("/") or "/"
     merged = load(base, "jail")
     if not merged.files:
         what = "there is no jail.conf and no jail.local" if os.path.isdir(base) else "there is no such folder"
         raise Fail2banError([Problem(base, 0, what, "name the folder with fail2ban's configuration")])
     names = [name for name in merged.sections if name not in (DEFAULT, INCLUDES)]
-    always = {"fail2ban_version": Text(VERSION), "fail2ban_confpath": Text(base)}
-    merged.sections[DEFAULT].update(always)
+    default = dict(merged.sections[DEFAULT])
+    merged.sections[DEFAULT].update({"fail2ban_version": Text(VERSION), "fail2ban_confpath": Text(base)})
     general = [fault.problem for fault in merged.faults if fault.section not in names]
-    jails = tuple(_Reader(base, merged, name).jail(every) for name in names)
-    return Jails(merged.files, jails, tuple(dict.fromkeys(general)), merged.notes)
+    jails = tuple(_read(base, merged, name, every, prefer) for name in names)
+    return Jails(merged.files, jails, tuple(dict.fromkeys(general)), merged.notes, default)
+
+
+def _read(base: str, merged: Merged, name: str, every: bool, prefer: Callable[[Jail], str]) -> Jail:
+    jail = _Reader(base, merged, name).jail(every)
+    backend = prefer(jail)
+    if not backend:
+        return jail
+    own = {**merged.sections[name], "backend": jail.options["backend"].become(backend)}
+    switched = merged._replace(sections={**merged.sections, name: own})
+    return _Reader(base, switched, name).jail(every)._replace(switched=True)
 
 
 class _Reader:
@@ -81,7 +98,7 @@ class _Reader:
         reading = Reading(first)
         enabled = reading.flag("enabled", False)
         if not (enabled or every):
-            return Jail(self.name, False, first, problems=self._all_problems(), notes=tuple(reading.notes))
+            return Jail(self.name, False, first, self._variables(), problems=self._all_problems(), notes=tuple(reading.notes))
         found: Filter | None = None
         try:
             options, found = self._with_filter(first)
@@ -96,7 +113,12 @@ class _Reader:
         settings = read_settings(reading)
         self.problems += reading.problems
         notes = (*reading.notes, *(found.notes if found else ()), *(note for action in actions for note in action.notes))
-        return Jail(self.name, enabled, options, settings, found, actions, self._all_problems(), tuple(dict.fromkeys(notes)))
+        problems, notes = self._all_problems(), tuple(dict.fromkeys(notes))
+        return Jail(self.name, enabled, options, self._variables(), settings, found, actions, problems, notes)
+
+    def _variables(self) -> Section:
+        written = {**self.merged.sections[DEFAULT], **self.merged.sections[self.name]}
+        return {name: text for name, text in written.items() if name not in JAIL_OPTIONS}
 
     def _all_problems(self) -> tuple[Problem, ...]:
         return tuple(dict.fromkeys(self.problems))

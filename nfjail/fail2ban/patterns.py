@@ -42,15 +42,25 @@ def check_patterns(spec: FilterSpec, options: Mapping[str, Text], names: Collect
 
 
 def _check_dates(spec: FilterSpec, options: Mapping[str, Text]) -> list[Problem]:
-    if "datepattern" not in options or spec.logtype == "journal":
+    error = date_trouble(spec)
+    if "datepattern" not in options or error is None:
         return []
+    text = options["datepattern"]
+    what = f"datepattern {_short(error.text)!r}: {error.what}"
+    return [Problem(text.file, text.line_at(error.line - 1), what, "correct it")]
+
+
+def date_trouble(spec: FilterSpec) -> DatePatternError | None:
+    """What is wrong with the filter's datepattern."""
+    if not spec.datepattern or spec.logtype == "journal":
+        return None
     try:
         DateDetector(spec.datepattern)
     except DatePatternError as error:
-        text = options["datepattern"]
-        what = f"datepattern {_short(error.text)!r}: {error.what}"
-        return [Problem(text.file, text.line_at(error.line - 1), what, "correct it")]
-    return []
+        return error
+    except (OverflowError, RecursionError) as trouble:  # a thousand brackets in each other
+        return DatePatternError(1, spec.datepattern.split("\n")[0], str(trouble))
+    return None
 
 
 def _broken(
@@ -60,8 +70,12 @@ def _broken(
     advice = "correct the regular expression"
     if unknown:
         advice = f"{unknown[0]} is no option here and no tag of a pattern{_similar(unknown[0].strip('</>'), names)}"
-    what = _POSITION.sub("", what)  # counted in what the pattern was turned into
-    return Problem(text.file, _line(text, index), f"{option} {_short(pattern)!r}: {what}", advice)
+    return Problem(text.file, _line(text, index), f"{option} {_short(pattern)!r}: {without_position(what)}", advice)
+
+
+def without_position(what: str) -> str:
+    """What re says, without where: that is counted in what the pattern was turned into."""
+    return _POSITION.sub("", what)
 
 
 def _similar(name: str, names: Collection[str]) -> str:

@@ -1,8 +1,8 @@
 """Dates found beside fail2ban: the same lines to its detector and to nfjail's, and every difference has a reason.
 
 fail2ban's own answers come from the packages of Debian 12 and 13 (packages.py) by way of beside_dates.py. As in its own
-sample test the clock stands still at 2005-08-14 12:00 in central Europe. Fractions of a second, which fail2ban drops, are
-left out of the comparison.
+sample test the clock stands still at 2005-08-14 12:00 in central Europe. Times are compared in whole
+seconds.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from config_bed import VENDOR, Bed
 
-from nfjail.config.settings import SETTINGS, Setting
+from nfjail.config.settings import FOREIGN, SETTINGS, Setting
 
 _TABLE = Path(__file__).with_suffix(".txt").read_text().split("\n\n")[1:]
 
@@ -130,6 +130,9 @@ def test_no_value_of_a_setting_leads_to_anything_but_problems(tmp_path: Path, se
     bed = Bed(tmp_path)
     (bed.vendor / "demo.toml").write_text(VENDOR)
     key = setting.name.replace("NAME", "demo").replace("MODE", "aggressive")
+    if setting.name.startswith(FOREIGN):
+        (bed.vendor / "demo.toml").write_text(VENDOR.partition("[filter.demo.mode")[0].replace("identifier", "#"))
+        key = f'filter.demo.language = "fail2ban"\nfilter.demo.{setting.key}'
     good = [value for value in _ODD if not bed.problems(f"{key} = {value}\n")]
     good += [value for value in _ODD if not bed.problems(f"{key} = [{value}]\n")]
     assert len(good) < 2 * len(_ODD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -13,10 +14,11 @@ from config_bed import VENDOR, Bed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nfjail.config import Config, FilterConfig, Increment, JailConfig, Mode, load, show
+from nfjail.config import Config, Fail2banFilter, FilterConfig, Increment, JailConfig, Mode, load, show
 from nfjail.core.duration import LONGEST
 from nfjail.core.filter import Filter
 from nfjail.core.model import Subject, masked
+from nfjail.core.spec import FilterSpec
 
 _names = st.from_regex(r"[A-Z][A-Za-z0-9_.-]{0,25}", fullmatch=True).filter(lambda name: name != "DEFAULT")
 _seconds = st.one_of(
@@ -86,20 +88,46 @@ def _filters(draw: st.DrawFn, name: str) -> FilterConfig:
     )
 
 
+_lines = _literals.map(lambda text: "".join(text.split())).filter(lambda text: text and "\0" not in text)
+
+
 @st.composite
-def _jails(draw: st.DrawFn, filters: tuple[FilterConfig, ...]) -> tuple[JailConfig, ...]:
+def _foreign_filters(draw: st.DrawFn, name: str) -> Fail2banFilter:
+    return Fail2banFilter(
+        name=name,
+        failregex=("^always <HOST>$", *draw(_patterns)),
+        ignoreregex=draw(_patterns),
+        prefregex=draw(st.sampled_from(("", r"^it's\s<F-CONTENT>.*</F-CONTENT>$"))),
+        datepattern=draw(st.sampled_from(((), ("{^LN-BEG}",), ("EPOCH", r"^\[%Y-%m-%d\]")))),
+        maxlines=draw(st.integers(1, 10_000)),
+        journalmatch=tuple(draw(st.lists(_lines.map(lambda text: f"_COMM={shlex.quote(text)} + _UID=0"), max_size=2))),
+        usedns=draw(st.sampled_from(("no", "warn", "yes", "raw"))),
+        logtype=draw(st.sampled_from((None, "file", "journal"))),
+        logtimezone=draw(st.sampled_from(("", "UTC+0200", "Europe/Paris"))),
+    )
+
+
+@st.composite
+def _jails(draw: st.DrawFn, filters: tuple[FilterConfig | Fail2banFilter, ...]) -> tuple[JailConfig, ...]:
     jails = []
     for name in draw(st.lists(_names, max_size=3, unique=True)):
         used = draw(st.sampled_from(filters))
+        foreign = isinstance(used, Fail2banFilter)
+        own = {
+            "usedns": draw(st.sampled_from((None, "no", "raw"))),
+            "logtimezone": draw(st.sampled_from((None, "", "CET"))),
+            "datepattern": draw(st.sampled_from((None, (), ("EPOCH", "TAI64N")))),
+            "maxlines": draw(st.none() | st.integers(1, 10_000)),
+        }
         jails.append(
             JailConfig(
                 name=name,
                 enabled=draw(st.booleans()),
                 filter_name=used.name,
-                mode=draw(st.sampled_from(("normal", *(mode.name for mode in used.modes)))),
+                mode="normal" if foreign else draw(st.sampled_from(("normal", *(mode.name for mode in used.modes)))),
                 failregex=draw(_patterns),
                 ignoreregex=draw(_patterns),
-                backend=draw(st.sampled_from(("auto", "journal", "file"))),
+                backend=draw(st.sampled_from(("journal", "file") if foreign else ("auto", "journal", "file"))),
                 logpath=("/var/log/always", *draw(_paths)),
                 journalmatch=draw(_journalmatch),
                 port=draw(_ports()),
@@ -115,7 +143,8 @@ def _jails(draw: st.DrawFn, filters: tuple[FilterConfig, ...]) -> tuple[JailConf
                 banaction=draw(st.sampled_from(("auto", "nftables", "iptables", "iptables-ipset"))),
                 blocktype=draw(st.sampled_from(("reject", "tcp-reset", "drop"))),
                 maxmatches=draw(st.integers(0, 10_000)),
-                filter=Filter(used.name, ()),
+                filter=FilterSpec(used.name, ()) if foreign else Filter(used.name, ()),
+                **(own if foreign else {}),
             )
         )
     return tuple(jails)
@@ -124,7 +153,7 @@ def _jails(draw: st.DrawFn, filters: tuple[FilterConfig, ...]) -> tuple[JailConf
 @st.composite
 def _configs(draw: st.DrawFn) -> Config:
     names = draw(st.lists(_names, min_size=1, max_size=3, unique=True))
-    filters = tuple(draw(_filters(name)) for name in names)
+    filters = tuple(draw(_filters(name) | _foreign_filters(name)) for name in names)
     return Config(
         table=draw(st.from_regex(r"[A-Z][A-Za-z0-9_-]{0,15}", fullmatch=True)),
         hook=draw(st.sampled_from(("prerouting", "input"))),
@@ -133,6 +162,7 @@ def _configs(draw: st.DrawFn) -> Config:
         iptables_chain=draw(st.from_regex(r"[A-Z][A-Za-z0-9_.-]{0,27}", fullmatch=True)),
         journal_path=draw(st.none() | _values.map(lambda text: f"/{text}")),
         dbpurgeage=draw(_seconds),
+        fail2ban_log=draw(st.none() | _values.map(lambda text: f"/{text}")),
         filters=filters,
         jails=draw(_jails(filters)),
     )
