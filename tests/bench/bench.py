@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 os.environ["PYTHONPATH"] = str(ROOT)  # for the helpers that are started as processes of their own
 
-import idle  # noqa: E402 (they need nfjail)
+import filters  # noqa: E402 (they need nfjail)
+import idle  # noqa: E402
 import latency  # noqa: E402
 import reading  # noqa: E402
 import volume  # noqa: E402
@@ -40,6 +41,7 @@ BENCHMARKS = {
     "start": Benchmark("start with 100,000 bans", 150, volume.start),
     "read-journal": Benchmark("reading a journal of 1,000,000 entries", 240, reading.journal),
     "read-file": Benchmark("reading an auth.log of 500,000 lines", 120, reading.file),
+    "filters": Benchmark("fail2ban's own filters on 200,000 lines each", 240, filters.filters),
     "ctl": Benchmark("a ban by hand", 60, idle.by_hand),
     "idle": Benchmark("memory and wake-ups while nothing is logged", 90, idle.idle),
 }
