@@ -11,17 +11,20 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from nfjail.assembly import settings_of
-from nfjail.config import Config, load
+from nfjail.config import Config, JailConfig, load
 from nfjail.control import Control
 from nfjail.core.model import Ban, Decision
+from nfjail.core.policy import Policy
 from nfjail.desk import Answers
 from nfjail.engine import Counted, Engine
 from nfjail.errors import NfjailError
 from nfjail.exempt import Exempt
+from nfjail.fail2ban_log import Fail2banLog
 from nfjail.firewall.choice import Firewalls
 from nfjail.guard import Guard
 from nfjail.intake import Reading
@@ -68,6 +71,8 @@ class Daemon:
         self._saved_at = self._retried_at = self._purged_at = self._alive_at = now
         self._watchdog = watchdog_interval()
         self._selector = selectors.DefaultSelector()
+        self.fail2ban_log = Fail2banLog(config.fail2ban_log or "")
+        stack.callback(self.fail2ban_log.close)
         self._intake_fds: list[int] = []
         self._catch_signals()
         self.store = _open_store(options.state, now)
@@ -85,7 +90,14 @@ class Daemon:
         stack.callback(self._regime.close)
         stack.callback(lambda: self.engine.save(time.time()))
         self._watch_all()
+        restored = ((name, subject) for name, jail in self.engine.jails.items() for subject in jail.banned)
+        self.fail2ban_log.started(restored, self.sources, now)
         notify("READY=1", f"STATUS={self._status_line()}")
+
+    @property
+    def config(self) -> Config:
+        """What is in force."""
+        return self._regime.config
 
     @property
     def sources(self) -> Mapping[str, list[str]]:
@@ -141,6 +153,8 @@ class Daemon:
             except Exception:
                 log.exception("a bug in nfjail; please report it. Going on")
                 time.sleep(0.1)  # whatever it is, it must not become a busy loop
+            self.fail2ban_log.flush()
+        self.fail2ban_log.stopped(self.sources, time.time())
         notify("STOPPING=1")
 
     def _turn(self, now: float) -> None:
@@ -183,7 +197,7 @@ class Daemon:
         source, position, replayed, sightings = reading
         if position is not None and not replayed:
             self.engine.positions[source] = position
-        heard = self.options.verbose or self.control.watched
+        heard = self.options.verbose or self.control.watched or bool(self.fail2ban_log.path)
         decisions = self.engine.digest(sightings, replayed, (lambda one: self._tell_failure(one, now)) if heard else None)
         if decisions:
             self.decide(decisions, now)
@@ -209,15 +223,18 @@ class Daemon:
 
     # What the loop and the desk have done
 
-    def decide(self, decisions: Sequence[Decision], now: float) -> None:
-        """Carries decisions out, and tells those who want to know."""
+    def decide(self, decisions: Sequence[Decision], now: float, again: Collection[Decision] = ()) -> None:
+        """Carries decisions out, and tells those who want to know. again: bans of those who were banned already."""
         self.engine.carry_out(decisions, now)
+        bantimes = {name: jail.rules.policy.bantime for name, jail in self.engine.jails.items()}
+        self.fail2ban_log.decisions(decisions, bantimes, again, now)
         for decision in decisions:
             log.log(logging.WARNING if isinstance(decision, Ban) else logging.INFO, "%s", ban_sentence(decision))
             self.control.publish(ban_event(decision), now)
 
     def _tell_failure(self, counted: Counted, now: float) -> None:
         log.info("%s", failure_sentence(counted))
+        self.fail2ban_log.failure(counted, now)
         self.control.publish(failure_event(counted), now)
 
     def ignore_anew(self, now: float) -> None:
@@ -232,12 +249,28 @@ class Daemon:
             self.decide(freed, now)
         self.engine.sync(now)
 
+    def change(self, jail: JailConfig, now: float) -> None:
+        """Puts other settings of a jail in force, until the next reload."""
+        jails = tuple(jail if one.name == jail.name else one for one in self.config.jails)
+        self._regime.config = replace(self.config, jails=jails)
+        held = self.engine.jails[jail.name]
+        policy = Policy(jail.bantime, jail.increment)
+        held.rules = held.rules._replace(
+            policy=policy, maxretry=jail.maxretry, findtime=jail.findtime, maxmatches=jail.maxmatches
+        )
+        held.window.maxretry, held.window.findtime = jail.maxretry, jail.findtime
+        self.exempt.touch()
+        self.ignore_anew(now)
+
     def reload(self, now: float) -> list[str]:
         """Reads the configuration anew; returns the enabled jails. Raises NfjailError if it is not good: all stays."""
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        before = list(self.sources)
         try:
             self._regime.reload(_load(self.options), now)
             self._watch_all()
+            self.fail2ban_log.use(self.config.fail2ban_log or "")
+            self.fail2ban_log.reloaded(before, list(self.sources), now)
             self._free_ignored(now)
         except NfjailError as error:
             log.error("not reloaded, everything stays as it was: %s", error)

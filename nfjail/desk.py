@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from nfjail import __version__
+from nfjail.config import Config, JailConfig
 from nfjail.connection import Caller
 from nfjail.core.jail import FOREVER, MANUAL, Jail
-from nfjail.core.model import Ban, Decision, Subject, parse_subject
+from nfjail.core.model import Decision, Subject
+from nfjail.desk_settings import attempted, changed, failing, settings_info
+from nfjail.desk_takeover import taken_over
+from nfjail.desk_values import (
+    Answer,
+    Parameters,
+    ban_info,
+    bans_of,
+    ignored_info,
+    record_info,
+    refuse_senseless,
+    seconds_in,
+    subject_in,
+)
 from nfjail.engine import Engine
 from nfjail.errors import NfjailError
 from nfjail.exempt import Exempt
+from nfjail.fail2ban_log import Fail2banLog
 from nfjail.firewall.choice import Firewalls
-from nfjail.store import Record, Store
+from nfjail.store import Store
 
 log = logging.getLogger("nfjail")
 
-Parameters = dict[str, Any]
-Answer = dict[str, Any]
+_PIECE = 1000  # addresses in one reply
 _RECORDS = 20  # bans that `why` tells at most
 
 
@@ -31,13 +45,22 @@ class House(Protocol):
     store: Store
     firewalls: Firewalls
     exempt: Exempt
+    fail2ban_log: Fail2banLog
     started: float
 
-    def decide(self, decisions: Sequence[Decision], now: float) -> None: ...
+    def decide(self, decisions: Sequence[Decision], now: float, again: Collection[Decision] = ()) -> None: ...
     def reload(self, now: float) -> list[str]: ...
     def ignore_anew(self, now: float) -> None: ...
+    def change(self, jail: JailConfig, now: float) -> None: ...
+    @property
+    def config(self) -> Config: ...
     @property
     def sources(self) -> Mapping[str, list[str]]: ...
+
+
+def _suspended(jails: Iterable[Jail]) -> Iterator[str]:
+    for jail in jails:
+        yield from jail.suspended
 
 
 class Answers:
@@ -49,7 +72,7 @@ class Answers:
     def ping(self, _parameters: Parameters, _caller: Caller, _now: float) -> Answer:
         return {"version": __version__, "pid": os.getpid()}
 
-    def status(self, parameters: Parameters, _caller: Caller, _now: float) -> Answer:
+    def status(self, parameters: Parameters, _caller: Caller, now: float) -> Answer:
         house = self._house
         jails = self._jails(parameters.get("jail"))
         try:
@@ -60,12 +83,13 @@ class Answers:
             "version": __version__,
             "pid": os.getpid(),
             "since": house.started,
-            "trouble": list(house.engine.trouble.values()),
+            "trouble": [*house.engine.trouble.values(), *_suspended(house.engine.jails.values())],
             "jails": [
                 {
                     "name": jail.name,
                     "sources": list(house.sources.get(jail.name, ())),
                     "failures": jail.found,
+                    "failing": failing(jail, now),
                     "banned": len(jail.banned),
                     "total": jail.total,
                     "refused": refused.get(jail.name),
@@ -84,44 +108,59 @@ class Answers:
             for subject in subjects:
                 ban = self._house.store.find(name, subject)
                 if ban is not None:  # else it has ended meanwhile
-                    yield {"ban": _ban(ban)}
+                    yield {"ban": ban_info(ban)}
+
+    def addresses(self, parameters: Parameters, _caller: Caller, _now: float) -> Iterator[Answer]:
+        banned = self._jail(parameters["jail"]).banned
+        wanted = sorted(banned, key=banned.__getitem__) if parameters.get("by_end") else list(banned)
+        return ({"addresses": list(map(str, wanted[at : at + _PIECE]))} for at in range(0, len(wanted), _PIECE))
 
     def why(self, parameters: Parameters, _caller: Caller, _now: float) -> Answer:
-        subject = _subject(parameters["address"])
-        return {"records": [_record(record) for record in self._house.store.why(subject, _RECORDS)]}
+        subject = subject_in(parameters["address"])
+        return {"records": [record_info(record) for record in self._house.store.why(subject, _RECORDS)]}
 
     def ban(self, parameters: Parameters, caller: Caller, now: float) -> Answer:
         jail = self._jail(parameters.get("jail") or MANUAL)
-        subjects = [_subject(text) for text in parameters["addresses"]]
+        subjects = [subject_in(text) for text in parameters["addresses"]]
         for subject in subjects:
-            _refuse_senseless(subject, jail)
-        seconds = _seconds(parameters, jail.rules.policy.bantime)
+            refuse_senseless(subject, jail)
+        seconds = seconds_in(parameters, jail.rules.policy.bantime)
         text = parameters.get("reason")
         reason = f"uid {caller.uid}: {text}" if text else f"uid {caller.uid}"
-        banned, decisions = [], []
+        banned: list[Answer] = []
+        decisions: list[Decision] = []
+        again: list[Decision] = []
         for subject in dict.fromkeys(subjects):
             before = jail.banned.get(subject)
             made = self._house.engine.ban(jail.name, subject, seconds, reason, now)
             decisions += made
             already = before is not None and before > now
+            again += made if already else ()
             was = before if already and before != FOREVER else None
-            banned.append({"ban": _ban(made[-1]), "already": already, "before": was})
+            banned.append({"ban": ban_info(made[-1]), "already": already, "before": was})
         log.info("uid %d (pid %d) bans %d addresses", caller.uid, caller.pid, len(subjects))
-        self._house.decide(decisions, now)
+        self._house.decide(decisions, now, again)
         self._must_hold()
         return {"banned": banned}
+
+    def take_over(self, parameters: Parameters, _caller: Caller, now: float) -> Answer:
+        decisions, answer = taken_over(parameters, self._house.engine, now)
+        if decisions:
+            self._house.decide(decisions, now)
+        self._must_hold()
+        return answer
 
     def unban(self, parameters: Parameters, caller: Caller, now: float) -> Answer:
         jails = self._jails(parameters.get("jail"))
         texts = parameters.get("addresses")
         if texts is None and not parameters.get("jail") and not parameters.get("all"):
             raise NfjailError("nothing to unban", "give addresses, a jail, or all")
-        wanted = None if texts is None else [_subject(text) for text in texts]
+        wanted = None if texts is None else [subject_in(text) for text in texts]
         decisions: list[Decision] = []
         missing: list[str] = []
         why = f"by hand, uid {caller.uid}"
         for one in wanted or []:
-            found = [(jail, banned) for jail in jails for banned in _bans_of(jail, one)]
+            found = [(jail, banned) for jail in jails for banned in bans_of(jail, one)]
             for jail, banned in found:
                 decisions += self._house.engine.unban(jail.name, banned, now, why)
             if not found:
@@ -136,7 +175,7 @@ class Answers:
         return {"count": len(decisions), "bans": bans, "missing": missing}
 
     def ignore_add(self, parameters: Parameters, _caller: Caller, now: float) -> Answer:
-        subjects = [_subject(text) for text in parameters["addresses"]]
+        subjects = [subject_in(text) for text in parameters["addresses"]]
         seconds = parameters.get("seconds")
         until = None if seconds is None else now + seconds
         reason = parameters.get("reason") or ""
@@ -145,12 +184,12 @@ class Answers:
                 raise NfjailError(f"{subject} is everybody", "nfjail would then do nothing: stop it instead")
             self._house.store.ignore_add(subject, until, reason, now)
         self._exempt_changed(now)
-        return {"ignored": [_ignored(subject, until, "ctl", reason) for subject in subjects]}
+        return {"ignored": [ignored_info(subject, until, "ctl", reason) for subject in subjects]}
 
     def ignore_delete(self, parameters: Parameters, _caller: Caller, now: float) -> Answer:
         deleted: list[str] = []
         missing: list[str] = []
-        for subject in [_subject(text) for text in parameters["addresses"]]:
+        for subject in [subject_in(text) for text in parameters["addresses"]]:
             (deleted if self._house.store.ignore_delete(subject) else missing).append(str(subject))
         self._exempt_changed(now)
         return {"deleted": deleted, "missing": missing}
@@ -165,9 +204,41 @@ class Answers:
         mine = {subject for subject, _, _ in added}
         fixed = {subject: jail.name for jail in self._house.engine.jails.values() for subject in jail.ignore.subjects}
         return {
-            "ignored": [_ignored(subject, until, "ctl", reason) for subject, until, reason in added]
-            + [_ignored(subject, None, "config", "") for subject in fixed if subject not in mine]
+            "ignored": [ignored_info(subject, until, "ctl", reason) for subject, until, reason in added]
+            + [ignored_info(subject, None, "config", "") for subject in fixed if subject not in mine]
         }
+
+    def settings(self, parameters: Parameters, _caller: Caller, _now: float) -> Answer:
+        config = self._house.config
+        name = parameters.get("jail")
+        jails = [self._configured(name)] if name else config.enabled
+        return {
+            "jails": [self._settings_of(jail) for jail in jails],
+            "store": self._house.store.path,
+            "dbpurgeage": config.dbpurgeage,
+            "fail2ban_log": config.fail2ban_log or "",
+        }
+
+    def set(self, parameters: Parameters, caller: Caller, now: float) -> Answer:
+        jail = changed(self._configured(parameters["jail"]), parameters)
+        log.warning("uid %d (pid %d) changes jail %s until the next reload", caller.uid, caller.pid, jail.name)
+        self._house.change(jail, now)
+        return {"settings": self._settings_of(jail)}
+
+    def _settings_of(self, jail: JailConfig) -> Answer:
+        return settings_info(jail, self._house.config.journal_path, self._house.firewalls.kind(jail.name))
+
+    def attempt(self, parameters: Parameters, caller: Caller, now: float) -> Answer:
+        jail = self._jail(parameters["jail"])
+        decisions, count = attempted(self._house.engine, jail, parameters["address"], parameters["messages"], now)
+        if decisions:
+            self._house.decide(decisions, now)
+        log.info("uid %d (pid %d) reports failures in jail %s", caller.uid, caller.pid, jail.name)
+        return {"failures": count}
+
+    def flush_logs(self, _parameters: Parameters, _caller: Caller, now: float) -> Answer:
+        self._house.fail2ban_log.reopened(now)
+        return {"path": self._house.fail2ban_log.path}
 
     def reload(self, _parameters: Parameters, caller: Caller, now: float) -> Answer:
         log.info("uid %d (pid %d) reloads", caller.uid, caller.pid)
@@ -193,6 +264,14 @@ class Answers:
             raise NfjailError(f"there is no jail {name!r}", f"there are: {', '.join(sorted(jails))}")
         return jails[name]
 
+    def _configured(self, name: str) -> JailConfig:
+        """Also manual and the like have no settings: they are nobody's to change."""
+        jail = self._jail(name)
+        for one in self._house.config.enabled:
+            if one.name == jail.name:
+                return one
+        raise NfjailError(f"the jail {name!r} has no settings", "it is only for bans by hand: nfjail ctl ban")
+
     def _jails(self, name: str | None) -> list[Jail]:
         return [self._jail(name)] if name else list(self._house.engine.jails.values())
 
@@ -201,70 +280,3 @@ class Answers:
         trouble = self._house.engine.trouble.get("firewall")
         if trouble:
             raise NfjailError(f"noted, but not yet in force: {trouble}", "it is tried again every few seconds")
-
-
-def _subject(text: str) -> Subject:
-    try:
-        return parse_subject(text)
-    except ValueError as error:
-        raise NfjailError(str(error), "write 192.0.2.7, 2001:db8::1, or a network such as 192.0.2.0/24") from None
-
-
-def _refuse_senseless(subject: Subject, jail: Jail) -> None:
-    if subject.prefixlen == 0:
-        raise NfjailError(f"{subject} is everybody", "ban smaller networks")
-    if jail.ignore.covers(subject):
-        raise NfjailError(
-            f"{subject} is ignored in jail {jail.name}: it is in ignoreip, or one of this machine's own addresses",
-            "see: nfjail ctl ignore list",
-        )
-
-
-def _seconds(parameters: Parameters, default: float | None) -> float | None:
-    """How long to ban; None: for ever."""
-    if parameters.get("forever"):
-        return None
-    seconds = parameters.get("seconds")
-    if seconds is None:
-        return default
-    if seconds <= 0:
-        raise NfjailError("a ban must last longer than nothing", "give its length in seconds, or ban for ever")
-    return float(seconds)
-
-
-def _bans_of(jail: Jail, one: Subject) -> list[Subject]:
-    """The bans that unbanning `one` ends: its own, those inside of it, and the one of its IPv6 network."""
-    if one.is_single:
-        network = one.widened(jail.rules.ipv6_prefix) if one.family == 6 else one
-        return [subject for subject in dict.fromkeys((one, network)) if subject in jail.banned]
-    return [subject for subject in jail.banned if one.covers(subject)]
-
-
-def _ban(ban: Decision) -> Answer:
-    assert isinstance(ban, Ban)
-    return {
-        "jail": ban.jail,
-        "address": str(ban.subject),
-        "since": ban.since,
-        "until": ban.until,
-        "nth": ban.nth,
-        "origin": ban.origin,
-        "reason": ban.reason,
-    }
-
-
-def _record(record: Record) -> Answer:
-    evidence = [
-        {"time": one.time, "message": one.message, "position": one.position, "pattern": one.pattern}
-        for one in record.ban.evidence
-    ]
-    return {
-        "ban": _ban(record.ban),
-        "ended": record.ended_at,
-        "why": record.ended_why or None,
-        "evidence": evidence,
-    }
-
-
-def _ignored(subject: Subject, until: float | None, origin: str, reason: str) -> Answer:
-    return {"address": str(subject), "until": until, "origin": origin, "reason": reason}

@@ -138,9 +138,12 @@ class Engine:
     def _impose(self, ban: Ban) -> list[Decision]:
         """Keeps the ban in mind; an earlier one of the same subject that is over by then is ended first."""
         before: list[Decision] = []
-        old = self.jails[ban.jail].banned.get(ban.subject)
+        jail = self.jails[ban.jail]
+        old = jail.banned.get(ban.subject)
         if old is not None and old <= ban.since:
             before.append(Unban(ban.jail, ban.subject, old, EXPIRED))
+        elif old is not None:
+            jail.total -= 1  # it only takes the place of the other
         self._hold(ban)
         self._fresh[ban.jail, ban.subject] += 1
         return [*before, ban]
@@ -160,6 +163,10 @@ class Engine:
         until = None if seconds is None else now + seconds
         nth = self._earlier(jail, subject) + 1
         return self._impose(Ban(jail, subject, now, until, nth, origin, reason))
+
+    def take_over(self, ban: Ban) -> list[Decision]:
+        """The decision to go on with a ban that somebody else imposed."""
+        return self._impose(ban)
 
     def unban(self, jail: str, subject: Subject, now: float, why: str) -> list[Decision]:
         """The decision to end a ban before its time; none if there is no such ban."""

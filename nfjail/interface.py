@@ -25,15 +25,61 @@ _TYPES = {
         },
     ),
     "Jail": Struct(
-        "sources: what is watched, for people. failures: matched log lines since the start. banned: now.\n"
-        "total: bans since then, and those in force at the start. refused: packets stopped, null where nothing counts them.",
+        "sources: what is watched, for people. failures: matched log lines since the start. failing: addresses that have\n"
+        "failed within findtime. banned: now. total: bans since the start, and those in force then.\n"
+        "refused: packets stopped, null where nothing counts them.",
         {
             "name": "string",
             "sources": "[]string",
             "failures": "int",
+            "failing": "int",
             "banned": "int",
             "total": "int",
             "refused": "?int",
+        },
+    ),
+    "JailSettings": Struct(
+        "A jail's settings in force: as configured, or as Set changed them. bantime: null for ever. backend: journal or\n"
+        "file. logpath: as configured. journalmatch: FIELD=value ..., any of these lines. ignoreip: networks and names.",
+        {
+            "jail": "string",
+            "backend": "string",
+            "logpath": "[]string",
+            "journalmatch": "[]string",
+            "bantime": "?float",
+            "findtime": "float",
+            "maxretry": "int",
+            "maxmatches": "int",
+            "ignoreip": "[]string",
+            "ignoreself": "bool",
+            "increment": "Increment",
+            "banaction": "string",
+            "filter": "Patterns",
+        },
+    ),
+    "Increment": Struct(
+        "How bans grow. multipliers: of bantime, instead of formula. maxtime: null for none.",
+        {
+            "enabled": "bool",
+            "factor": "float",
+            "multipliers": "[]float",
+            "formula": "string",
+            "maxtime": "?float",
+            "rndtime": "float",
+            "overalljails": "bool",
+        },
+    ),
+    "Patterns": Struct(
+        "A filter as written, with its tags. What its language does not have is empty, 1, or no.",
+        {
+            "name": "string",
+            "failregex": "[]string",
+            "ignoreregex": "[]string",
+            "prefregex": "string",
+            "datepattern": "string",
+            "maxlines": "int",
+            "usedns": "string",
+            "logtimezone": "string",
         },
     ),
     "Evidence": Struct(
@@ -84,6 +130,13 @@ _METHODS = {
         "list_bans",
         stream=True,
     ),
+    "Addresses": Method(
+        "Only who is banned, many in each reply: in the order of the bans, or of their ends. The last reply has none.",
+        {"jail": "string", "by_end": "?bool"},
+        {"addresses": "?[]string"},
+        "addresses",
+        stream=True,
+    ),
     "Why": Method(
         "The bans of an address, also past ones, and of networks around it, with their evidence, the newest first.",
         {"address": "string"},
@@ -111,6 +164,14 @@ _METHODS = {
         "ban",
         changing=True,
     ),
+    "TakeOver": Method(
+        "Goes on with bans that somebody else imposed. taken: how many; others are over, or somebody is banned for longer.\n"
+        "ignored: who is not banned here.",
+        {"bans": "[]BanInfo"},
+        {"taken": "int", "ignored": "[]Place"},
+        "take_over",
+        changing=True,
+    ),
     "Unban": Method(
         "Ends the bans of addresses in a jail or in all jails, or of a whole jail, or all.\n"
         "count: bans ended. bans: which, if addresses were given. missing: the addresses that were not banned.",
@@ -134,6 +195,46 @@ _METHODS = {
         changing=True,
     ),
     "IgnoreList": Method("Who is never banned.", {}, {"ignored": "[]Ignored"}, "ignore_list"),
+    "Settings": Method(
+        "The settings in force, of all configured jails or one; and of the daemon: where the store is, after how many\n"
+        "seconds it forgets ended bans, and the log in fail2ban's form (empty: none).",
+        {"jail": "?string"},
+        {"jails": "[]JailSettings", "store": "string", "dbpurgeage": "float", "fail2ban_log": "string"},
+        "settings",
+    ),
+    "Set": Method(
+        "Changes a jail until the next reload or restart. bantime: seconds of bans to come, or forever. ignore, unignore:\n"
+        "addresses, networks or host names that are put into the jail's ignoreip or taken out of it.",
+        {
+            "jail": "string",
+            "bantime": "?float",
+            "forever": "?bool",
+            "findtime": "?float",
+            "maxretry": "?int",
+            "maxmatches": "?int",
+            "ignoreself": "?bool",
+            "ignore": "?[]string",
+            "unignore": "?[]string",
+        },
+        {"settings": "JailSettings"},
+        "set",
+        changing=True,
+    ),
+    "Attempt": Method(
+        "Counts failures of an address, as if a jail had found each of these messages in its log (without one: a failure).\n"
+        "failures: how many there are now within findtime; 0 when it is banned, or ignored.",
+        {"jail": "string", "address": "string", "messages": "[]string"},
+        {"failures": "int"},
+        "attempt",
+        changing=True,
+    ),
+    "FlushLogs": Method(
+        "Opens the log in fail2ban's form anew, after a rotation. path: empty if there is none.",
+        {},
+        {"path": "string"},
+        "flush_logs",
+        changing=True,
+    ),
     "Reload": Method(
         "Reads the configuration again; it counts only if all of it is good. jails: those that run now.",
         {},

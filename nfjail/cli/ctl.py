@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from nfjail.cli import ctl_verbs, description
+from nfjail.cli import ctl_settings, ctl_verbs, description
 from nfjail.core.duration import parse_duration
 
 HELP = "ask the running daemon, or ban and unban by hand"
@@ -43,6 +43,7 @@ def _duration(text: str) -> dict[str, Any]:
     return {"forever": True} if seconds is None else {"seconds": seconds}
 
 
+_TIME = {"metavar": "TIME", "type": _duration}
 _ADDR = {"metavar": "ADDR", "nargs": "*"}
 _REASON = Argument("--reason", "why, for the record", {"metavar": "TEXT"})
 
@@ -117,6 +118,21 @@ VERBS: dict[str, Verb] = {
             _REASON,
         ),
         ctl_verbs.ignore,
+    ),
+    "set": Verb(
+        "a jail's settings in force, and their change until the next reload",
+        "  nfjail ctl set sshd                                    shows them\n"
+        "  nfjail ctl set sshd --bantime 2h --maxretry 3\n"
+        "  nfjail ctl set sshd --ignore 192.0.2.0/24 friend.example",
+        (
+            Argument("name", "the jail", {"metavar": "JAIL"}),
+            Argument("--bantime", 'how long bans last from now on: "2h", "forever"', _TIME),
+            Argument("--findtime", "how long a failure counts", _TIME),
+            Argument("--maxretry", "failures within findtime that make a ban", {"metavar": "N", "type": int}),
+            Argument("--ignore", "never ban these, in this jail", {"metavar": "ADDR", "nargs": "+"}),
+            Argument("--unignore", "take them out of its ignoreip", {"metavar": "ADDR", "nargs": "+"}),
+        ),
+        ctl_settings.set_,
     ),
     "reload": Verb(
         "read the configuration again; with a mistake in it, everything stays as it is",

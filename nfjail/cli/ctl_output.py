@@ -84,8 +84,10 @@ def event_line(event: dict[str, Any]) -> str:
     """One line of `watch`."""
     kind, who, text = event["event"], event.get("address") or "", event["text"]
     told = {
-        "ban": lambda: f"banned {who} {length({'since': event['time'], 'until': event.get('until')})}"
-        + in_brackets(because(text, event.get("nth"))),
+        "ban": lambda: (
+            f"banned {who} {length({'since': event['time'], 'until': event.get('until')})}"
+            + in_brackets(because(text, event.get("nth")))
+        ),
         "unban": lambda: f"unbanned {who}{in_brackets(text)}",
         "failure": lambda: f"failure of {who}: {text}",
     }.get(kind, lambda: " ".join(part for part in (f"{kind}:", who, text) if part))()

@@ -104,6 +104,10 @@ class Firewalls:
     def report(self) -> Mapping[str, int]:
         return {jail: packets for firewall in self._by_kind.values() for jail, packets in firewall.report().items()}
 
+    def kind(self, jail: str) -> str:
+        """The kind that the jail uses."""
+        return self._kinds[jail]
+
     def kinds(self) -> str:
         """The kinds in use, for the next start."""
         return " ".join(sorted(set(self._kinds.values())))

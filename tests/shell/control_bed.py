@@ -3,7 +3,6 @@
 As a program: control_bed.py RUNTIME; it prints "ready", and ends with its standard input.
 """
 
-
 from __future__ import annotations
 
 import json
@@ -21,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import nfjail
+from nfjail.config import load
 from nfjail.control import Caller, Control
+from nfjail.desk_settings import changed, settings_info
 from nfjail.errors import NfjailError
 from nfjail.interface import NFJAIL
 
@@ -42,6 +43,8 @@ class FakeDesk:
         self.bans: dict[tuple[str, str], dict[str, Any]] = {}
         self.ignored: dict[str, dict[str, Any]] = {}
         self.control: Control | None = None
+        shipped = load(os.path.dirname(__file__), runtime="")
+        self.jail = next(jail for jail in shipped.jails if jail.name == "sshd")
 
     def ping(self, parameters: dict, caller: Caller, now: float) -> dict:
         return {"version": nfjail.__version__, "pid": os.getpid()}
@@ -50,8 +53,9 @@ class FakeDesk:
         if parameters.get("jail") not in (None, "sshd"):
             raise NfjailError(f"there is no jail {parameters['jail']!r}", "jails: sshd")
         sources = ["journal: _SYSTEMD_UNIT=ssh.service", "/var/log/auth.log"]
-        sshd = {"name": "sshd", "sources": sources, "failures": 1234, "banned": 1, "total": 20, "refused": 5678}
-        manual = {"name": "manual", "sources": [], "failures": 0, "banned": len(self.bans), "total": 3, "refused": None}
+        sshd = {"name": "sshd", "sources": sources, "failures": 1234, "failing": 7, "banned": 1, "total": 20, "refused": 5678}
+        manual = {"name": "manual", "sources": [], "failures": 0, "failing": 0, "total": 3, "refused": None}
+        manual["banned"] = len(self.bans)
         trouble = ["the disk is full", *(["somebody watches"] if self.control.watched else [])]
         jails = [sshd] if parameters.get("jail") else [sshd, manual]
         return {"version": "0.1", "pid": 7, "since": START, "trouble": trouble, "jails": jails}
@@ -60,6 +64,9 @@ class FakeDesk:
         if parameters.get("jail") == "many":
             return ({"ban": info("many", f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", None)} for n in range(MANY))
         return ({"ban": ban} for ban in list(self.bans.values()))
+
+    def addresses(self, parameters: dict, caller: Caller, now: float) -> Iterator[dict]:
+        return ({"addresses": [ban["address"]]} for ban in list(self.bans.values()))
 
     def why(self, parameters: dict, caller: Caller, now: float) -> dict:
         if parameters["address"] != "192.0.2.66":
@@ -105,6 +112,20 @@ class FakeDesk:
 
     def ignore_list(self, parameters: dict, caller: Caller, now: float) -> dict:
         return {"ignored": list(self.ignored.values())}
+
+    def settings(self, parameters: dict, caller: Caller, now: float) -> dict:
+        jails = [settings_info(self.jail, None, "nftables")]
+        return {"jails": jails, "store": "/var/lib/nfjail/nfjail.db", "dbpurgeage": 86400.0, "fail2ban_log": ""}
+
+    def set(self, parameters: dict, caller: Caller, now: float) -> dict:
+        self.jail = changed(self.jail, parameters)
+        return {"settings": settings_info(self.jail, None, "nftables")}
+
+    def attempt(self, parameters: dict, caller: Caller, now: float) -> dict:
+        return {"failures": len(parameters["messages"])}
+
+    def flush_logs(self, parameters: dict, caller: Caller, now: float) -> dict:
+        return {"path": "/var/log/fail2ban.log"}
 
     def reload(self, parameters: dict, caller: Caller, now: float) -> dict:
         raise NfjailError("2 mistakes in the configuration:\nx.toml: maxretry\nx.toml: bantime", "see nfjail check")

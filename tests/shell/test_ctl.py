@@ -453,6 +453,27 @@ def test_a_reason_with_line_ends_stays_one_line(bed):
     assert said(ctl(bed, "list")).splitlines()[1].endswith(r"one\nsshd  10.0.0.1  forged")
 
 
+def test_set_without_a_change_shows_what_is_in_force(bed):
+    lines = said(ctl(bed, "set", "sshd")).splitlines()
+    assert lines == ["sshd: a ban for 10m after 5 failures in 10m", "never banned there: nobody by ignoreip"]
+
+
+def test_set_changes_a_jail_until_the_next_reload(bed):
+    changes = ("--bantime", "forever", "--findtime", "1h 30m", "--maxretry", "3", "--ignore", "192.0.2.0/24", "friend.example")
+    assert said(ctl(bed, "set", "sshd", *changes)).splitlines() == [
+        "sshd: a ban for ever after 3 failures in 1h 30m, until the next reload",
+        "never banned there: 192.0.2.0/24, friend.example",
+    ]
+    assert json.loads(said(ctl(bed, "set", "sshd", "--bantime", "2h", "--json")))["settings"]["bantime"] == 7200
+    assert "friend.example" not in said(ctl(bed, "set", "sshd", "--unignore", "friend.example"))
+
+
+def test_set_refuses_what_makes_no_sense(bed):
+    assert ctl(bed, "set", "sshd", "--findtime", "forever").returncode == 2
+    done = ctl(bed, "set", "sshd", "--maxretry", "0")
+    assert (done.returncode, done.stderr) == (1, "nfjail: maxretry: 0 cannot be used\n  write a whole number from 1 to 10000\n")
+
+
 def test_help_fits_a_screen():
     text = said(run("--help", COLUMNS="80"))
     assert all(verb in text for verb in ("run", "check", "ctl"))
