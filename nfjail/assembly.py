@@ -11,6 +11,7 @@ from nfjail.core.ignore import IgnoreList
 from nfjail.core.jail import MANUAL, Jail, Rules
 from nfjail.core.model import Subject
 from nfjail.core.policy import Policy
+from nfjail.core.spec import FilterSpec
 from nfjail.firewall import Gate
 from nfjail.firewall.choice import Settings
 from nfjail.source.journal import journal_is_kept
@@ -46,13 +47,14 @@ def make_jails(config: Config, ignored: Ignored) -> dict[str, Jail]:
 def rules_of(jail: JailConfig) -> Rules:
     return Rules(
         name=jail.name,
-        filter=jail.filter,
+        filter=jail.filter if isinstance(jail.filter, Filter) else Filter(jail.filter_name, ()),
         policy=Policy(jail.bantime, jail.increment),
         maxretry=jail.maxretry,
         findtime=jail.findtime,
         journalmatch=jail.journalmatch,
         ipv6_prefix=jail.ipv6_prefix,
         maxmatches=jail.maxmatches,
+        spec=jail.filter if isinstance(jail.filter, FilterSpec) else None,
     )
 
 

@@ -6,14 +6,21 @@ import glob
 import os
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from functools import partial
+from operator import length_hint
 from typing import NamedTuple
 
 from nfjail.assembly import longest_findtime, source_of
 from nfjail.config import Config
+from nfjail.core.hearing import hear_lines
 from nfjail.core.jail import Jail
-from nfjail.core.route import JournalRoute, Sighting, sift_lines
+from nfjail.core.journal_hearing import JournalHearing
+from nfjail.core.route import JournalRoute, Page, Sighting, sift_lines
 from nfjail.core.syslog import Stamps
+from nfjail.counsel import Counsel
+from nfjail.source import Clock, LineBatch
 from nfjail.source.file import FileSource
+from nfjail.source.file_window import syslog_clock
 from nfjail.source.journal import JournalSource
 
 
@@ -30,9 +37,17 @@ class Intake:
     """All sources of one configuration. replay: False, when the jails know already what lies before the positions."""
 
     def __init__(
-        self, config: Config, jails: Mapping[str, Jail], positions: Mapping[str, str], now: float, *, replay: bool
+        self,
+        config: Config,
+        jails: Mapping[str, Jail],
+        counsel: Counsel,
+        positions: Mapping[str, str],
+        now: float,
+        *,
+        replay: bool,
     ) -> None:
         self._jails = jails
+        self._counsel = counsel
         self._of: dict[str, list[str]] = {}  # what each jail watches, for people
         self._lookback = longest_findtime(jails.values())
         self._open_journal(config, positions, now, replay)
@@ -42,13 +57,17 @@ class Intake:
         wanted = [jail for jail in config.enabled if source_of(jail, config.journal_path) == "journal"]
         self._journal_key = f"journal:{config.journal_path}" if config.journal_path else "journal"
         self._of |= {jail.name: [self._journal_key.replace(":", " ", 1)] for jail in wanted}
-        route = JournalRoute([self._jails[jail.name] for jail in wanted])
+        jails = [self._jails[jail.name] for jail in wanted]
+        foreign = [jail for jail in jails if jail.rules.spec]
+        own = [jail for jail in jails if not jail.rules.spec]
+        route = JournalRoute(own, self._counsel.blame, alone=not foreign)
+        hearing = JournalHearing(foreign, self._counsel, route if own else None)
+        sift, terms = (hearing.sift, hearing.terms()) if foreign else (route.sift, route.terms())
         self._journal: JournalSource[Sighting] | None = None
         if wanted:
             position = positions.get(self._journal_key)
-            self._journal = JournalSource(
-                config.journal_path, route.terms(), route.sift, position, now, self._lookback, replay=replay
-            )
+            self._journal = JournalSource(config.journal_path, terms, sift, position, now, self._lookback, replay=replay)
+            self._journal_progress = partial(_progress, self._journal, hearing)
 
     def _open_files(self, config: Config, positions: Mapping[str, str], now: float, replay: bool) -> None:
         wanted = [jail for jail in config.enabled if source_of(jail, config.journal_path) == "file"]
@@ -59,7 +78,9 @@ class Intake:
         globs = list(dict.fromkeys(path for jail in wanted for path in jail.logpath))
         if globs:
             since = now - self._lookback
-            self._files = FileSource(globs, positions=positions, since=since, now=now, replay=replay)
+            self._files = FileSource(
+                globs, positions=positions, since=since, now=now, replay=replay, clock=self._clock
+            )
 
     @property
     def sources(self) -> Mapping[str, list[str]]:
@@ -68,7 +89,7 @@ class Intake:
 
     def filenos(self) -> list[int]:
         """Descriptors that become readable when there may be something to read."""
-        numbers = [source.fileno() for source in (self._journal, self._files) if source]
+        numbers = [source.fileno() for source in (self._journal, self._files, self._counsel.resolver) if source]
         return [number for number in numbers if number >= 0]
 
     @property
@@ -79,21 +100,50 @@ class Intake:
     def wait(self, now: float) -> float | None:
         """Seconds until a source wants to be read without having become readable; None: not at all."""
         waits = [source.wait(now) for source in (self._journal, self._files) if source]
+        due = self._counsel.resolver.due()
+        if due is not None:
+            waits.append(max(0.0, due - now))
         return min((wait for wait in waits if wait is not None), default=None)
 
     def read(self, now: float) -> Iterator[Reading]:
         """What is new, in pieces of bounded size."""
+        named = self._counsel.sightings(self._jails, now)
+        if named:
+            # Decided about, however old: the failures that were replayed or lost with a crash have not been yet.
+            yield Reading("", None, False, named)
         if self._journal:
-            batch = self._journal.read(now)
+            self._counsel.watchdog.watch(self._journal_progress)
+            try:
+                batch = self._journal.read(now)
+            finally:
+                self._counsel.watchdog.rest()
             yield Reading(self._journal_key, batch.position, batch.replayed, batch.found)
         if self._files:
             stamps = Stamps(now)
             for lines in self._files.read(now):
-                sightings = []
+                sightings: list[Sighting] = []
                 for name in self._names_for(lines.path):
-                    jail = self._jails[name]
-                    sightings += sift_lines(lines.lines, jail, stamps, lines.path, lines.not_before, now)
+                    sightings += self._sightings(lines, self._jails[name], stamps, now)
                 yield Reading(lines.path, lines.position, lines.replayed, sightings)
+
+    def _sightings(self, lines: LineBatch, jail: Jail, stamps: Stamps, now: float) -> list[Sighting]:
+        """The failures of one jail among lines of a file."""
+        page = Page(lines.path, lines.lines, iter(lines.lines), lines.not_before)
+        self._counsel.watchdog.watch(partial(length_hint, page.rest))
+        try:
+            if jail.rules.spec:
+                return hear_lines(page, jail, self._counsel, now)
+            return sift_lines(page, jail, stamps, now, self._counsel.blame)
+        finally:
+            self._counsel.watchdog.rest()
+
+    def _clock(self, path: str, now: float) -> Clock:
+        """What tells when the lines of this file were written."""
+        specs = {jail.rules.spec for jail in map(self._jails.__getitem__, self._names_for(path))}
+        clocks = [self._counsel.clock(spec, now) for spec in specs if spec]
+        if None in specs:
+            clocks.insert(0, syslog_clock(now))
+        return lambda line: next((time for clock in clocks if (time := clock(line)) is not None), None)
 
     def _names_for(self, path: str) -> list[str]:
         """The jails that watch this file."""
@@ -107,6 +157,10 @@ class Intake:
         for source in (self._journal, self._files):
             if source:
                 source.close()
+
+
+def _progress(journal: JournalSource[Sighting], hearing: JournalHearing) -> object:
+    return journal.progress(), hearing.heard
 
 
 def _fits(path: str, pattern: str) -> bool:

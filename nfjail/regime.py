@@ -19,6 +19,7 @@ from nfjail.assembly import (
 from nfjail.config import Config
 from nfjail.core.duration import format_duration
 from nfjail.core.jail import Jail
+from nfjail.counsel import Counsel
 from nfjail.engine import Engine
 from nfjail.errors import NfjailError
 from nfjail.exempt import Exempt
@@ -35,6 +36,7 @@ class Regime:
     """start() first. Everything it is asked to change is either changed as a whole, or stays."""
 
     def __init__(self, config: Config, engine: Engine, store: Store, firewalls: Firewalls, exempt: Exempt) -> None:
+        self._counsel = Counsel()
         self.config = config
         self._engine = engine
         self._store = store
@@ -53,7 +55,7 @@ class Regime:
         self._engine.positions |= self._store.positions()
         self._firewalls.clear_left(self._engine.positions.get(_KINDS, ""))
         self._engine.positions[_KINDS] = self._firewalls.kinds()
-        self.intake = Intake(self.config, jails, self._engine.positions, now, replay=True)
+        self.intake = Intake(self.config, jails, self._counsel, self._engine.positions, now, replay=True)
         self._say_what_is_watched(chosen)
         gc.collect()
         gc.freeze()  # what is here now stays: no need to look through it again and again
@@ -93,7 +95,7 @@ class Regime:
         if settings_of(config) != settings_of(self.config):
             raise NfjailError("table or firewall settings have changed", "restart nfjail for these; bans are kept")
         jails = make_jails(config, self._exempt.now())
-        intake = Intake(config, jails, self._engine.positions, now, replay=False)
+        intake = Intake(config, jails, self._counsel, self._engine.positions, now, replay=False)
         try:
             chosen = self._firewalls.choose(banactions(config))
         except NfjailError:
@@ -124,11 +126,14 @@ class Regime:
         except GeneratorExit:
             # The sources have given more than was taken: open them anew where the engine stands.
             self.intake.close()
-            self.intake = Intake(self.config, self._engine.jails, self._engine.positions, now, replay=False)
+            positions = self._engine.positions
+            self.intake = Intake(self.config, self._engine.jails, self._counsel, positions, now, replay=False)
             raise
 
     def _say_what_is_watched(self, banactions: set[str]) -> None:
         log.warning("bans go to %s, table %s", " and ".join(sorted(banactions)), self.config.table)
+        for note in self.config.notes:
+            log.warning("%s", note)
         for name, watched in self.intake.sources.items():
             rules = self._engine.jails[name].rules
             what = ", ".join(watched)
@@ -139,3 +144,4 @@ class Regime:
 
     def close(self) -> None:
         self.intake.close()
+        self._counsel.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 
@@ -80,6 +79,8 @@ def for_table(name: str, known: Iterable[str], is_table: bool, elsewhere: Iterab
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that word is most like, or ""."""
     by_lower = {name.lower(): name for name in known}
+    import difflib  # only now: most never need it, and it costs memory
+
     near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[near[0]] if near else ""
 

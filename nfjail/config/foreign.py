@@ -14,11 +14,8 @@ from nfjail.config.toml import brief
 from nfjail.config.types import Fail2banFilter
 from nfjail.core.filter import PatternError
 from nfjail.core.jail import JournalMatch
-from nfjail.core.recognise import compile_failregex, compile_ignoreregex, compile_prefix
 from nfjail.core.spec import FilterSpec, Logtype
 from nfjail.fail2ban.call import parse_call
-from nfjail.fail2ban.filters import read_filter
-from nfjail.fail2ban.patterns import date_trouble, without_position
 from nfjail.fail2ban.problem import Fail2banError
 from nfjail.fail2ban.problem import Problem as Fail2banProblem
 
@@ -45,6 +42,8 @@ def read_foreign(name: str, table: Node, problems: Problems) -> ReadForeign:
 
 def load_named(call: str, mode: str, logtype: Logtype, asked: Node, problems: Problems) -> FilterSpec | None:
     """The filter that "fail2ban:NAME[...]" calls for, as a jail reads it that is in that mode; None after trouble."""
+    from nfjail.fail2ban.filters import read_filter  # only now: what reads fail2ban's files costs memory
+
     name, parameters = parse_call(call.removeprefix(FAIL2BAN))
     if mode != "normal":
         parameters.setdefault("mode", mode)
@@ -82,6 +81,9 @@ def journal_groups(spec: FilterSpec) -> JournalMatch:
 
 def check_spec(spec: FilterSpec, tables: tuple[Node, ...], problems: Problems) -> None:
     """Notes every pattern and date pattern that cannot be used. tables: where they were written, the first one first."""
+    from nfjail.core.recognise import compile_failregex, compile_ignoreregex, compile_prefix  # only now: they cost memory
+    from nfjail.fail2ban.patterns import date_trouble
+
     bare = spec._replace(failregex=(), ignoreregex=())
     try:
         prefix = compile_prefix(spec)
@@ -119,5 +121,7 @@ def _place(key: str, text: str, tables: tuple[Node, ...]) -> Node:
 
 
 def _note(place: Node, text: str, what: str, problems: Problems) -> None:
+    from nfjail.fail2ban.patterns import without_position  # only now: it costs memory
+
     hint = "put <HOST> where the address stands" if "<HOST>" in what else _SYNTAX
     problems.at(place, f"the pattern {brief(text)} cannot be used: {without_position(what)}", hint)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nfjail.config.adopt import read_folder
 from nfjail.config.filters import ReadFilter, compile_filter, read_filters
 from nfjail.config.foreign import ReadForeign, check_spec
 from nfjail.config.jails import read_jails
@@ -52,6 +51,8 @@ def _with_fail2ban(shipped: Node, written: Node, notes: list[str], problems: Pro
     folder = problems.attempt(asked, section("")["fail2ban"].kind.parse, None) if asked else None
     if asked is None or folder is None:
         return root
+    from nfjail.config.adopt import read_folder  # only now: what reads fail2ban's files would cost every daemon 1 MB
+
     return merge(merge(shipped, read_folder(folder, asked, shipped, notes, problems)), written)
 
 

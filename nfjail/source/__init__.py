@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
+
+#: when a line was written, in seconds since the epoch; None: it does not say
+Clock = Callable[[str], "float | None"]
 
 
 class LineBatch(NamedTuple):

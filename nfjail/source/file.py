@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from nfjail.source import LineBatch
+from nfjail.source import Clock, LineBatch
 from nfjail.source.file_follow import Follower
 from nfjail.source.file_watch import Watcher
+from nfjail.source.file_window import syslog_clock
 from nfjail.source.rotation import Identity, is_packed, original_of
 
 
@@ -21,7 +22,8 @@ class FileSource:
     far to look back. In a file with a position, lines of that time before the last one read are replayed; in one without
     a position, lines from since on are new. A file that appears after the start is read from its beginning.
     replay: False, when what lies before the positions is known already, as after a reload.
-    poll: seconds between two looks at what inotify cannot watch. Trouble with a file is logged, never raised.
+    poll: seconds between two looks at what inotify cannot watch. clock(path, now): what tells when the lines of that file
+    were written, where reading has to begin in its middle. Trouble with a file is logged, never raised.
     """
 
     def __init__(
@@ -33,11 +35,13 @@ class FileSource:
         now: float,
         replay: bool = True,
         poll: float = 0.25,
+        clock: Callable[[str, float], Clock] = lambda _path, now: syslog_clock(now),
     ) -> None:
         self._globs = tuple(globs)
         self._positions = dict(positions)
         self._replay = replay
         self._poll = poll
+        self._clock = clock
         self._polled_at = now
         self._read_at = 0.0
         self._watcher = Watcher()
@@ -102,7 +106,7 @@ class FileSource:
             files.add(os.path.realpath(path))
             stored = self._positions.pop(path, None)
             back = lookback if stored or os.path.exists(path) else None
-            self._followers[path] = Follower(path, stored, back, self._replay, self._watcher, self._owners)
+            self._followers[path] = Follower(path, stored, back, self._replay, self._watcher, self._owners, self._clock)
         for path, follower in list(self._followers.items()):
             if follower.idle and path not in matches:
                 del self._followers[path]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 
-from nfjail.core.syslog import Stamps
 from nfjail.errors import NfjailError
-from nfjail.source import LineBatch
+from nfjail.source import Clock, LineBatch
 from nfjail.source.file_lines import LogFile
 from nfjail.source.file_start import Plan, from_marks, from_the_top, from_time, warn_of_packed
 from nfjail.source.file_watch import Watcher
@@ -31,6 +31,7 @@ class Follower:
     replayed, if replay says so; without, lines that old are new; None: the whole file is new, as it appeared while we
     were watching.
     owners: which path reads which file, shared by all followers, so that none is read under two names.
+    clock(path, now): what tells when its lines were written.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Follower:
         replay: bool,
         watcher: Watcher,
         owners: dict[Identity, str],
+        clock: Callable[[str, float], Clock],
     ) -> None:
         self.path = path
         self.more = False
@@ -49,6 +51,7 @@ class Follower:
         self._replay = replay
         self._watcher = watcher
         self._owners = owners
+        self._clock = clock
         self._started = False
         self._replays: list[LogFile] = []
         self._files: list[LogFile] = []  # oldest first; into the last but one somebody may still write
@@ -124,7 +127,7 @@ class Follower:
             # Without a position, all that comes from now on is new. A position waits for its file.
             self._started = self._stored is None
             return
-        plan = self._plan(found, Stamps(now), now)
+        plan = self._plan(found, self._clock(self.path, now), now)
         self._started = True
         self._trouble = ""
         self._replays, self._files = plan
@@ -133,7 +136,7 @@ class Follower:
         for file in self._files:
             self._adopt(file)
 
-    def _plan(self, found: Generations, stamps: Stamps, now: float) -> Plan:
+    def _plan(self, found: Generations, clock: Clock, now: float) -> Plan:
         if self._stored is not None:
             try:
                 marks = parse_position(self._stored)
@@ -141,10 +144,10 @@ class Follower:
                 log.warning("the stored position in %s is damaged: reading the last minutes of it again", self.path)
             else:
                 lookback = self._lookback if self._replay else None
-                return from_marks(self.path, found, marks, lookback or 0.0, stamps)
+                return from_marks(self.path, found, marks, lookback or 0.0, clock)
         if self._lookback is None:
             return from_the_top(found)
-        return from_time(found, now - self._lookback, stamps)
+        return from_time(found, now - self._lookback, clock)
 
     def _arrange(self, filled: list[LogFile]) -> None:
         """Puts the files in order after a rotation: those at hand that are still to be read, and the new ones.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from nfjail.core.syslog import Stamps
+from nfjail.source import Clock
 from nfjail.source.file_lines import LogFile
 from nfjail.source.file_window import last_time, window
 from nfjail.source.rotation import Generations, Mark, place_of
@@ -26,14 +26,14 @@ def from_the_top(found: Generations) -> Plan:
     return Plan([], _kept(found, {len(found.files) - 1: 0} if found.has_current else {}))
 
 
-def from_time(found: Generations, since: float, stamps: Stamps) -> Plan:
+def from_time(found: Generations, since: float, clock: Clock) -> Plan:
     """All lines since then (seconds since the epoch)."""
     ends = {index: file.size for index, file in enumerate(found.files)}
-    starts = window(found.files, ends, since, stamps)
+    starts = window(found.files, ends, since, clock)
     return Plan([], _kept(found, {start.file: start.offset for start in starts}))
 
 
-def from_marks(path: str, found: Generations, marks: list[Mark], lookback: float, stamps: Stamps) -> Plan:
+def from_marks(path: str, found: Generations, marks: list[Mark], lookback: float, clock: Clock) -> Plan:
     """All that is unread, after a replay of what was written in the lookback seconds before the marks."""
     places = [place_of(found.files, mark, moved=True, copied=True) for mark in marks]
     first = found.unread_from(places, max(mark.mtime for mark in marks) + 1)
@@ -41,7 +41,7 @@ def from_marks(path: str, found: Generations, marks: list[Mark], lookback: float
     if not any(place is not None for place in places) and not found.packed:
         log.warning("%s: the file that was read last is gone, and what was not read of it: keep more rotated logs", path)
     offsets = {place: mark.offset for mark, place in zip(marks, places, strict=True) if place is not None}
-    replays = _replays(found, first, offsets, lookback, stamps) if lookback > 0 else []
+    replays = _replays(found, first, offsets, lookback, clock) if lookback > 0 else []
     known = {mark.identity for mark in marks}
     truncating = found.has_current and found.files[-1].identity in known
     wanted = {}
@@ -54,15 +54,15 @@ def from_marks(path: str, found: Generations, marks: list[Mark], lookback: float
 
 
 def _replays(
-    found: Generations, first: int, offsets: dict[int, int], lookback: float, stamps: Stamps
+    found: Generations, first: int, offsets: dict[int, int], lookback: float, clock: Clock
 ) -> list[LogFile]:
     ends = {index: file.size for index, file in enumerate(found.files[:first])}
     ends |= {index: min(offset, found.files[index].size) for index, offset in offsets.items()}
-    latest = last_time(found.files, ends, stamps)
+    latest = last_time(found.files, ends, clock)
     if latest is None:
         return []
     replays = []
-    for start in window(found.files, ends, latest - lookback, stamps):
+    for start in window(found.files, ends, latest - lookback, clock):
         if start.offset < ends.get(start.file, 0):
             replay = found.files[start.file].twin()
             replay.seek(start.offset, ends[start.file])

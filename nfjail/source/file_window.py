@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nfjail.core.syslog import Stamps, parse_head
+from nfjail.source import Clock
 from nfjail.source.file_lines import LogFile
 
 _BLOCK = 262_144
@@ -40,7 +41,19 @@ class _Block(NamedTuple):
             at = after = self.data.find(b"\n", at) + 1
 
 
-def window(files: Sequence[LogFile], ends: Mapping[int, int], since: float, stamps: Stamps) -> list[Start]:
+def syslog_clock(now: float) -> Clock:
+    """For lines as syslog's daemons write them."""
+    stamps = Stamps(now)
+
+    def clock(line: str) -> float | None:
+        before, colon, _ = line.partition(": ")
+        head = parse_head(before, stamps) if colon else None
+        return head.time if head else None
+
+    return clock
+
+
+def window(files: Sequence[LogFile], ends: Mapping[int, int], since: float, clock: Clock) -> list[Start]:
     """Where reading must start, oldest file first, to see every line since then (seconds since the epoch) that lies
     before the files' ends (offsets by index; missing: 0). Older files are left out, the last one never is.
 
@@ -50,34 +63,34 @@ def window(files: Sequence[LogFile], ends: Mapping[int, int], since: float, stam
     for index in range(len(files) - 1, -1, -1):
         if starts and files[index].mtime < since * 1e9:
             break
-        offset, reached = _begin(files[index].fd, ends.get(index, 0), since, stamps)
+        offset, reached = _begin(files[index].fd, ends.get(index, 0), since, clock)
         starts.append(Start(index, offset))
         if reached:
             break
     return starts[::-1]
 
 
-def last_time(files: Sequence[LogFile], ends: Mapping[int, int], stamps: Stamps) -> float | None:
+def last_time(files: Sequence[LogFile], ends: Mapping[int, int], clock: Clock) -> float | None:
     """The time of the last line before the ends that has one."""
     for index in range(len(files) - 1, -1, -1):
         end = ends.get(index, 0)
         for block in _blocks_back(files[index].fd, end):
-            for _, time in _dated(reversed(list(block.lines())), stamps):
+            for _, time in _dated(reversed(list(block.lines())), clock):
                 return time
             if end - block.offset > _UNDATED:
                 return None
     return None
 
 
-def _begin(fd: int, end: int, since: float, stamps: Stamps) -> tuple[int, bool]:
+def _begin(fd: int, end: int, since: float, clock: Clock) -> tuple[int, bool]:
     """The offset of the first wanted line before end, and whether a line before it shows that it is the first."""
     wanted = unended = None
     for block in _blocks_back(fd, end):
         if unended is None:
             unended = block.last
-        first = next(_dated(block.lines(), stamps), None)
+        first = next(_dated(block.lines(), clock), None)
         if first and first[1] < since:
-            for offset, time in _dated(reversed(list(block.lines())), stamps):
+            for offset, time in _dated(reversed(list(block.lines())), clock):
                 if time < since:
                     break
                 wanted = offset
@@ -91,12 +104,11 @@ def _begin(fd: int, end: int, since: float, stamps: Stamps) -> tuple[int, bool]:
     return 0, False
 
 
-def _dated(lines: Iterable[tuple[int, bytes]], stamps: Stamps) -> Iterator[tuple[int, float]]:
+def _dated(lines: Iterable[tuple[int, bytes]], clock: Clock) -> Iterator[tuple[int, float]]:
     for offset, line in lines:
-        before, colon, _ = line.partition(b"\n")[0].partition(b": ")
-        head = parse_head(before.decode("utf-8", "replace"), stamps) if colon else None
-        if head:
-            yield offset, head.time
+        time = clock(line.partition(b"\n")[0].decode("utf-8", "replace"))
+        if time is not None:
+            yield offset, time
 
 
 def _blocks_back(fd: int, end: int) -> Iterator[_Block]:

@@ -153,6 +153,10 @@ class JournalSource(Generic[T]):
             return None
         return min(max(quiet / 50, _QUICK), _SLOW)
 
+    def progress(self) -> object:
+        """Something else for each entry. Only to be asked for while sift() is at work."""
+        return self._reader._get_cursor()
+
     def close(self) -> None:
         if self._reader is not None:
             self._reader.close()

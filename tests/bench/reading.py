@@ -34,6 +34,7 @@ from parts import (
 from nfjail.assembly import make_jails
 from nfjail.config import load
 from nfjail.core.model import Ban
+from nfjail.counsel import Counsel
 from nfjail.engine import Engine
 from nfjail.exempt import Ignored
 from nfjail.intake import Intake
@@ -128,7 +129,7 @@ def _set_up(toml: str) -> tuple[Intake, Engine]:
     jails = make_jails(config, Ignored((), {}, ()))
     engine = Engine(_Nothing(), _Nothing(), lambda: 0.0)
     engine.replace_jails(jails)
-    intake = Intake(config, jails, {}, _BEGIN, replay=True)
+    intake = Intake(config, jails, Counsel(), {}, _BEGIN, replay=True)
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)  # as daemon.py

@@ -19,15 +19,31 @@ backend = "file"
 logpath = ["{LOG}", "/run/house/absent*.log"]
 bantime = "1h"
 maxretry = 3
+[filter.third]
+language = "fail2ban"
+failregex = ["bad from <HOST>$"]
+journalmatch = ["_SYSTEMD_UNIT=third.service"]
+[jail.third]
+enabled = true
+backend = "journal"
+[jail.fourth]
+enabled = true
+backend = "file"
+filter = "third"
+logpath = ["{LOG}"]
 """
 
 
 @in_bed("journald.sh")
 def test_it_sleeps_until_something_is_logged():
-    """Beside journal and files it has a ban that will end, and somebody who is ignored for an hour."""
+    """Beside journal and files it has a ban that will end, and somebody who is ignored for an hour; and once, a host name
+    was looked up."""
     with Nfjail(SETTINGS) as nfjail:
         log_failures(LOG, "192.0.2.1", 3)
         nfjail.hears(r"banned 192\.0\.2\.1")
+        with open(LOG, "a") as log:
+            log.write("bad from localhost\n")
+        nfjail.hears("fourth: the log names localhost")
         nfjail.ctl("ignore", "add", "192.0.2.2", "--for", "1h")
         status = Path(f"/proc/{nfjail.process.pid}/status")
 
