@@ -437,10 +437,11 @@ def test_the_group_may_read_and_not_change(tmp_path):
 
 def test_the_user_that_the_daemon_runs_as_may_change():
     """The second instance of an ordinary user is that user's."""
+    desk = FakeDesk()  # now, as that user may not be able to read where the tests are
 
     def own_daemon() -> str:
         with tempfile.TemporaryDirectory() as runtime, selectors.DefaultSelector() as selector:
-            control = Control(runtime, FakeDesk(), selector)
+            control = Control(runtime, desk, selector)
             with Peer(f"{runtime}/io.nfjail") as peer:
                 peer.send("IgnoreAdd", {"addresses": ["192.0.2.7"]})
                 for _ in range(2):  # the connection, the request
