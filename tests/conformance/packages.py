@@ -13,6 +13,7 @@ import fcntl
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from functools import cache
@@ -56,6 +57,8 @@ def config_of(suite: str, name: str) -> Path:
 def environment(suite: str, **more: str) -> dict[str, str]:
     """What a process needs around it to import the suite's fail2ban: none of its files is written, compiled ones neither."""
     path = str(unpacked(suite) / PYTHON)
+    if sys.version_info >= (3, 12):  # asyncore is no longer Python's own; the newer package brings its copy
+        path += f":{unpacked('trixie') / PYTHON}/fail2ban/compat"
     return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore", **more}
 
 
