@@ -231,7 +231,8 @@ OPTIONS = """
 """
 
 
-@suites
+# 1.0.2's server, made for Python 3.11, crashes on 3.13 as soon as it reads a journal.
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"] if sys.version_info < (3, 12) else ["trixie"])
 def test_jails_of_fail2bans_own_that_read_the_journal(suite, tmp_path, bed):
     """The same configuration, read by fail2ban and by nfjail."""
     subprocess.run([str(bed / "make-journal.sh"), "10", str(tmp_path / "journal")], check=True, stdout=subprocess.DEVNULL)
