@@ -10,9 +10,9 @@ from itertools import islice, repeat
 
 from nfjail.cli.test_clock import parse_now, use_zone
 from nfjail.cli.test_filters import FAIL2BAN, Trial, find_filter, probes
-from nfjail.cli.test_input import Batch, find_input
+from nfjail.cli.test_input import Batch, Block, find_input
 from nfjail.cli.test_json import MEANING, all_of, json_writer
-from nfjail.cli.test_output import Tally, Timing, emit, explain, report, text
+from nfjail.cli.test_output import MANY, Tally, Timing, emit, explain, report, text
 from nfjail.core.journal_line import journal_terms
 from nfjail.core.recognise import Sight
 from nfjail.core.whom import Judge
@@ -73,7 +73,7 @@ def main(args: argparse.Namespace) -> int:
     return _print_json(trial, batches, now) if args.json else _print_report(trial, batches, now, args)
 
 
-def _sights(trial: Trial, batch: Batch, now: float) -> Sequence[Sight]:
+def _sights(trial: Trial, batch: Batch | Block, now: float) -> Sequence[Sight]:
     feed, ignores = trial.eye.feed, trial.ignores
     if ignores is None:
         return list(map(feed, batch.lines, repeat(now), batch.times))
@@ -85,13 +85,13 @@ def _sights(trial: Trial, batch: Batch, now: float) -> Sequence[Sight]:
     return sights
 
 
-def _one_by_one(batches: Iterable[Batch]) -> Iterator[Batch]:
+def _one_by_one(batches: Iterable[Batch | Block]) -> Iterator[Batch]:
     for batch in batches:
         for line, when in zip(batch.lines, batch.times):  # noqa: B905  # there may be more times
             yield Batch([line], [when])
 
 
-def _print_json(trial: Trial, batches: Iterator[Batch], now: float) -> int:
+def _print_json(trial: Trial, batches: Iterator[Batch | Block], now: float) -> int:
     write, first = json_writer(Judge(trial.spec.usedns if trial.spec else "no")), 1
     for batch in batches:
         sights = _sights(trial, batch, now)
@@ -100,16 +100,20 @@ def _print_json(trial: Trial, batches: Iterator[Batch], now: float) -> int:
     return 0
 
 
-def _print_report(trial: Trial, batches: Iterator[Batch], now: float, args: argparse.Namespace) -> int:
+def _print_report(trial: Trial, batches: Iterator[Batch | Block], now: float, args: argparse.Namespace) -> int:
     tally, sample = Tally(trial, args.all), _Sample()
     began, interrupted = time.perf_counter(), False
     try:
         for batch in _one_by_one(batches) if args.verbose else batches:
-            sights = _sights(trial, batch, now)
-            sample.add(batch.lines)
-            tally.add(batch.lines, sights)
+            if trial.sift and not args.all and isinstance(batch, Block) and batch.size > MANY:
+                tally.sift(batch.text, batch.size, list(trial.sift(batch.text, now)))
+                sample.sift(batch.text, batch.size)
+                continue
+            sights, lines = _sights(trial, batch, now), batch.lines
+            sample.add(lines)
+            tally.add(lines, sights)
             if args.verbose:
-                emit(text(explain(tally.lines, batch.lines[0], sights[0], trial.eye, now)))
+                emit(text(explain(tally.lines, lines[0], sights[0], trial.eye, now)))
     except KeyboardInterrupt:  # enough; but what was found is told
         interrupted = True
     took = time.perf_counter() - began
@@ -127,6 +131,16 @@ class _Sample:
     def add(self, lines: Sequence[str]) -> None:
         self.lines += lines[-self._done % self._every :: self._every]
         self._done += len(lines)
+        self._thin_out()
+
+    def sift(self, text: str, count: int) -> None:
+        """The same of a text of so many lines."""
+        for place in range(0, len(text), max(1, len(text) * self._every // count)):
+            self.lines.append(text[text.rfind("\n", 0, place) + 1 : text.index("\n", place)])
+        self._done += count
+        self._thin_out()
+
+    def _thin_out(self) -> None:
         while len(self.lines) >= 2 * _SAMPLE:
             self.lines = self.lines[::2]
             self._every *= 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from nfjail.core.alternation import Probe, join
@@ -39,6 +39,10 @@ class Eye(Protocol):
     def seen(self, line: str, now: float) -> str | None: ...
 
 
+#: Recogniser.sift
+Sift = Callable[[str, float], Iterator[tuple[int, int, Sight]]]
+
+
 class Trial(NamedTuple):
     """A filter to be tried."""
 
@@ -48,6 +52,7 @@ class Trial(NamedTuple):
     ignores: Callable[[str, float], bool] | None  # whether an ignoreregex fits a line that no failregex fits
     spec: FilterSpec | None  # None: one in nfjail's own language
     terms: list[list[tuple[str, str]]]  # what of the journal concerns it
+    sift: Sift | None = None  # the same for many lines at once, where it can be done
 
 
 def find_filter(args: argparse.Namespace) -> Trial:
@@ -92,7 +97,8 @@ def trial_of(spec: FilterSpec, args: argparse.Namespace) -> Trial:
         advice = "put <HOST> where the address stands" if nobody else f"see the syntax of regular expressions: {_SYNTAX}"
         raise FilterError(str(error), advice) from None
     ignores = eye.ignores if spec.ignoreregex else None
-    return Trial(spec.name, spec.failregex, eye, ignores, spec, journal_terms(spec.journalmatch))
+    sift = eye.sift if ignores is None and spec.maxlines == 1 else None
+    return Trial(spec.name, spec.failregex, eye, ignores, spec, journal_terms(spec.journalmatch), sift)
 
 
 def probes(trial: Trial) -> list[Probe]:

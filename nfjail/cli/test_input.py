@@ -33,7 +33,22 @@ class Batch(NamedTuple):
     times: Iterable[float | None] = repeat(None)  # as many as there are lines, or more
 
 
-def find_input(where: str | None, trial: Trial, now: float, encoding: str = "utf-8") -> Iterator[Batch]:
+class Block(NamedTuple):
+    """Lines that were there at once, as text: each with its end."""
+
+    text: str
+    size: int  # how many
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text[:-1].split("\n")
+
+    @property
+    def times(self) -> Iterable[None]:
+        return repeat(None)
+
+
+def find_input(where: str | None, trial: Trial, now: float, encoding: str = "utf-8") -> Iterator[Batch | Block]:
     """The lines of LINE, FILE, journal, journal:FOLDER or - (standard input, also if nothing is given)."""
     try:
         codecs.lookup(encoding)
@@ -49,10 +64,10 @@ def find_input(where: str | None, trial: Trial, now: float, encoding: str = "utf
     if where.startswith(("/", "./", "../")) and not any(map(str.isspace, where)):
         raise InputError(f"there is no file {where}", "give a log file, a line, or journal")
     text = os.fsencode(where).decode(encoding, "replace")
-    return iter([Batch([line.rstrip("\r") for line in text.split("\n")])])
+    return iter([_block(text)])
 
 
-def _standard_input(encoding: str) -> Iterator[Batch]:
+def _standard_input(encoding: str) -> Iterator[Block]:
     if sys.stdin is None:
         raise InputError("standard input is closed", "give a log file, a line, or journal")
     if sys.stdin.isatty():
@@ -60,7 +75,7 @@ def _standard_input(encoding: str) -> Iterator[Batch]:
     return _descriptor(sys.stdin.fileno(), "standard input", encoding)
 
 
-def _file(path: str, encoding: str) -> Iterator[Batch]:
+def _file(path: str, encoding: str) -> Iterator[Block]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -71,7 +86,7 @@ def _file(path: str, encoding: str) -> Iterator[Batch]:
         os.close(descriptor)
 
 
-def _descriptor(descriptor: int, name: str, encoding: str) -> Iterator[Batch]:
+def _descriptor(descriptor: int, name: str, encoding: str) -> Iterator[Block]:
     status = os.fstat(descriptor)
     with Progress(status.st_size if stat.S_ISREG(status.st_mode) else 0) as progress:
         rest = b""
@@ -84,20 +99,20 @@ def _descriptor(descriptor: int, name: str, encoding: str) -> Iterator[Batch]:
                 break
             whole, newline, behind = chunk.rpartition(b"\n")
             if newline:
-                lines = _split(rest + whole, encoding)
+                block = _block((rest + whole).decode(encoding, "replace"))
                 rest = behind
-                progress.go_on(len(chunk), len(lines))
-                yield Batch(lines)
+                progress.go_on(len(chunk), block.size)
+                yield block
             elif len(rest) < _LONGEST:
                 rest += chunk
         if rest:
-            yield Batch(_split(rest, encoding))
+            yield _block(rest.decode(encoding, "replace"))
 
 
-def _split(block: bytes, encoding: str) -> list[str]:
-    text = block.decode(encoding, "replace")
-    lines = text.split("\n")
-    return [line.rstrip("\r") for line in lines] if "\r" in text else lines
+def _block(text: str) -> Block:
+    if "\r" in text:
+        text = "\n".join([line.rstrip("\r") for line in text.split("\n")])
+    return Block(f"{text}\n", text.count("\n") + 1)
 
 
 def _unreadable(name: str, error: OSError) -> InputError:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from nfjail.cli.test_filters import Eye, Trial
@@ -16,7 +17,7 @@ from nfjail.text import printable
 RESULTS: tuple[Result, ...] = ("failure", "helper", "ignored", "missed")
 
 _COLOURS = {"failure": "31", "helper": "33", "ignored": "36", "missed": "2"}
-_MANY = 20  # so many lines are shown one by one
+MANY = 20  # so many lines are shown one by one
 _SHOWN = 10  # of more lines, so many of a kind
 _LONGEST = 500  # characters of a line that are shown
 
@@ -65,9 +66,34 @@ class Tally:
                 kept[result].append((number, line))
             elif pattern >= 0:
                 self.hits[pattern] += 1
-            if number <= _MANY:
+            if number <= MANY:
                 self.first.append((number, line, sight))
         self.lines = number
+
+    def sift(self, text: str, count: int, told: Sequence[tuple[int, int, Sight]]) -> None:
+        """The same of so many lines, more than are shown one by one. told: what sift() gave of them."""
+        found = Counter([(sight[0], sight[3]) for _, _, sight in told])
+        for (result, pattern), times in found.items():
+            self.results[result] += times
+            if pattern >= 0 and result not in self.kept:
+                self.hits[pattern] += times
+        self.results["missed"] += count - len(told)
+        if self.results["ignored"]:
+            at = [(begin, end) for begin, end, sight in told if sight[0] == "ignored"][-_SHOWN:]
+            self.kept["ignored"] += [(self.lines + text.count("\n", 0, begin) + 1, text[begin:end]) for begin, end in at]
+        others = {end for _, end, sight in told if sight[0] != "missed"}
+        self.kept["missed"] += reversed(list(islice(_backwards(text, self.lines + count, others), _SHOWN)))
+        self.lines += count
+
+
+def _backwards(text: str, number: int, others: Container[int]) -> Iterator[tuple[int, str]]:
+    """The lines from the last one on, with their numbers, without those that end in others. number: of the last one."""
+    end = len(text) - 1
+    while end >= 0:
+        begin = text.rfind("\n", 0, end) + 1
+        if end not in others:
+            yield number, text[begin:end]
+        number, end = number - 1, begin - 1
 
 
 def explain(number: int, line: str, sight: Sight, eye: Eye, now: float) -> Iterator[str]:
@@ -90,7 +116,7 @@ def report(tally: Tally, timings: Sequence[Timing], seconds: float, now: float) 
     count = len(tally.trial.patterns)
     yield f"{printable(tally.trial.name)}: {count} pattern{'s' if count > 1 else ''}"
     yield ""
-    if tally.lines <= _MANY:
+    if tally.lines <= MANY:
         for number, line, sight in tally.first:
             yield from explain(number, line, sight, tally.trial.eye, now)
     else:

@@ -32,7 +32,7 @@ class Captures:
         parts = [(name, found[1], group_name(found[2])) for name in sorted(groups) if (found := _PART.fullmatch(name))]
         self._alternatives = [(name, target) for name, kind, target in parts if kind == "alt"]
         self._tuples = [(name, target) for name, kind, target in parts if kind == "tuple"]
-        self._plain = not parts
+        self.plain = not parts  # each capture is a text of the line
 
     def of(self, found: re.Match[str], before: re.Match[str] | None = None) -> Captured:
         """The text of every named group that took part in the match."""
@@ -47,14 +47,30 @@ class Captures:
             captured = self._before.of(before)
             for name in self._names:
                 captured.pop(name, None)
-        own: Captured = captured if self._plain else {}  # parts are put together of what the same pattern captured
+        own: Captured = captured if self.plain else {}  # parts are put together of what the same pattern captured
         for name, text in zip(self._names, found.group(*self._numbers)):  # noqa: B905  # the last is left out
             if text is not None:
                 own[name] = text
-        if not self._plain:
-            self._combine(own)
-            captured.update(own)
+        return captured if self.plain else self.put_together(captured, own)
+
+    def put_together(self, captured: Captured, own: Captured) -> Captured:
+        """captured: what the prefregex captured; own: what the pattern did, its parts still by themselves."""
+        self._combine(own)
+        captured.update(own)
         return captured
+
+    def places(self, found: re.Match[str], at: int = 0) -> tuple[tuple[str, int, int], ...]:
+        """Name, begin and end of what the pattern itself captured. at: where its text stands."""
+        named = zip(self._names, self._numbers)  # noqa: B905  # the last is left out
+        return tuple((name, found.start(n) + at, found.end(n) + at) for name, n in named if found.start(n) >= 0)
+
+    def places_before(self, before: re.Match[str] | None) -> tuple[tuple[str, int, int], ...] | None:
+        """The same of what counts of the prefregex's captures. None: these are no places, but put together."""
+        if before is None or self._before is None:
+            return ()
+        if not self._before.plain:
+            return None
+        return tuple(place for place in self._before.places(before) if place[0] not in self._names)
 
     def _combine(self, captured: Captured) -> None:
         """The first alternative that is not empty stands in for an empty target; parts are appended to it."""

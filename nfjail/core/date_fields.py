@@ -20,7 +20,7 @@ _DAY = 86_400.0
 _FOR_EVER = 1e15
 # What was logged this instant may bear a second that begins a moment after the caller looked at the clock.
 _INSTANT = 2.0
-_SECONDS = {f"{second:02}": float(second) for second in range(60)}
+SECONDS = {f"{second:02}": float(second) for second in range(60)}
 _MONTH_OF = {name[:length]: i for i, name in enumerate(MONTHS, 1) for length in (3, None)}
 _DAY_OF = {name[:length]: i for i, name in enumerate(DAYS) for length in (3, None)}
 
@@ -43,6 +43,21 @@ class _Day(NamedTuple):
 
     def minute(self, hour: int, minute: int) -> Minute:
         return Minute(epoch(self.day, hour, minute, self.zone), self.ahead, self.next)
+
+
+class Same(NamedTuple):
+    """What lines have in common whose dates differ in the second and its fraction only."""
+
+    second: int  # where it stands
+    after: int  # where it ends
+    behind: int  # where tail stands: behind the fraction
+    end: int  # where that ends
+    head: str  # all before the second
+    mark: str  # before the fraction
+    tail: str  # the rest of the date, and what stands behind it
+    minute: float
+    since: float  # from this `now`, up to that
+    until: float
 
 
 class Fields:
@@ -73,7 +88,7 @@ class Fields:
     def again(self, text: str, now: float) -> float | None:
         """The time of a date that this expression found; None: it differs in more than the second from the last one."""
         at = self._at
-        second = _SECONDS.get(text[at : at + 2])
+        second = SECONDS.get(text[at : at + 2])
         minute = self._minute
         if second is None or minute is None or text[:at] != self._head:
             return None
@@ -87,6 +102,21 @@ class Fields:
         if text[end:] == self._tail and text[at + 2 : at + 3] == self._mark and fraction.isdecimal() and fraction.isascii():
             return when
         return None
+
+    def same(self, before: str, behind: str, seen: int) -> Same | None:
+        """How to know a line with the last date but for the second.
+
+        before, behind: what else it needs to have there. seen: so many characters count behind; there may be fewer.
+        """
+        minute = self._minute
+        if minute is None:
+            return None
+        at = len(before) + self._at
+        after = at + 2
+        start = after + 1 + self._digits if self._digits else after
+        since, until = minute.time + 59 - minute.ahead, minute.time + minute.next - minute.ahead
+        end = start + len(self._tail) + seen
+        return Same(at, after, start, end, before + self._head, self._mark, self._tail + behind, minute.time, since, until)
 
     def time(self, found: re.Match[str], now: float) -> float | None:
         """Seconds since the epoch; None: there is no such date."""

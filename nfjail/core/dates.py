@@ -13,7 +13,7 @@ from datetime import tzinfo
 from functools import partial
 from typing import NamedTuple
 
-from nfjail.core.date_fields import Fields
+from nfjail.core.date_fields import SECONDS, Fields, Same
 from nfjail.core.date_templates import ALL_DEFAULTS, SEEN_BEHIND, Template, forms, template
 from nfjail.core.date_tokens import exact_years
 from nfjail.core.zones import log_zone
@@ -27,6 +27,9 @@ _LIKE_A_DATE = re.compile(r"\d:\d|\d{8}|@[0-9a-f]{24}")
 # No date that a default template finds goes across one of these, or is without one of those.
 _BRACKETS = frozenset("[(\"'=")
 _MAY_BE_A_DATE = re.compile(r"\d:|\d{8}|@")
+
+# Behind a date this is not a part of it, whatever follows.
+_CLOSED = re.compile(r'[\])}>"]| [\[({<"]')
 
 _Search = Callable[[str], "re.Match[str] | None"]
 _Time = Callable[["re.Match[str]", float], "float | None"]
@@ -118,13 +121,36 @@ class DateDetector:
         self._start, self._end = _NEAR, -1  # of what the last template matched
         self._left = ""  # the character before that
         self._cut = (0, 0)  # what was cut out of the last line
-        self._before = ""  # and what stood before it
-        self._behind: str | None = None  # and the next few characters; None: the match depends on more than these
+        self._same: Same | None = None  # what a line needs to have the same date but for the second; None: there is no telling
         self._unused = 0  # in order, the first template that nothing was found with
 
     def hits(self) -> list[tuple[str, int]]:
         """The expressions in the order in which they are tried, and in how many lines each has found a date."""
         return [(reader.form, reader.hits) for reader in self._order]
+
+    def again(self, line: str, now: float) -> float | None:
+        """The time of a line with the same date as the last one but for the second, at the same place; None: look for it."""
+        if self._same is None:
+            return None
+        at, after, behind, end, head, mark, tail, minute, since, until = self._same
+        second = SECONDS.get(line[at:after])
+        if second is None or line[behind:end] != tail or line[:at] != head or not since <= now < until:
+            return None
+        if behind != after:
+            fraction = line[after + 1 : behind]
+            if line[after : after + 1] != mark or not (fraction.isdecimal() and fraction.isascii()):
+                return None
+        reader = self._last
+        if reader is None or now >= self._until:
+            return None
+        reader.hits += 1
+        reader.used = now
+        return minute + second
+
+    def without(self, line: str) -> str:
+        """The line without its date, after again() has found it."""
+        start, end = self._cut
+        return line[:start] + line[end:] if start else line[end:]
 
     def find(self, line: str, now: float) -> Dated | None:
         """The line without its date, and its time; None if there is none. now: seconds since the epoch."""
@@ -133,14 +159,10 @@ class DateDetector:
         reader = self._last
         if reader is None:
             return self._find_anew(line, now)
-        start, end = self._cut
-        if line[end : end + SEEN_BEHIND] == self._behind and line[:start] == self._before:
-            text = line[start:end]
-            when = reader.fields.again(text, now)
-            if when is not None:
-                reader.hits += 1
-                reader.used = now
-                return _new_dated((when, line[:start], text, line[end:]))
+        when = self.again(line, now)
+        if when is not None:
+            start, end = self._cut
+            return _new_dated((when, line[:start], line[start:end], line[end:]))
         found = reader.search(line) if reader.decides else self._in_place(reader, line)
         if found is None:
             return self._find_anew(line, now)
@@ -170,7 +192,7 @@ class DateDetector:
         reader = self._order[winner]
         reader.hits += 1
         reader.used = now
-        self._behind = None
+        self._same = None
         reader.distance = self._start = found.start()
         self._end = found.end()
         self._left = line[self._start - 1 : self._start]
@@ -192,9 +214,11 @@ class DateDetector:
         if when is None:
             when = reader.time(found, now)
         if reader.is_default:
-            self._cut, self._before, self._behind = (start, end), before, line[end : end + SEEN_BEHIND]
-            if self._behind[:1] in (".", ",") or self._behind[:2].isspace():
-                self._behind = None
+            behind = line[end : end + SEEN_BEHIND]
+            closed = _CLOSED.match(behind)
+            told = behind[:1] not in (".", ",") and not behind[:2].isspace()  # else the match depends on more than these
+            self._cut, seen = (start, end), closed.end() if closed else SEEN_BEHIND
+            self._same = reader.fields.same(before, behind[:seen], seen) if told else None
         return _new_dated((when, before, text, line[end:]))
 
     def _nearest(self, line: str) -> tuple[int, re.Match[str] | None]:

@@ -6,29 +6,28 @@ A line goes: date cut out, prefregex, failregexes (the first that fits), ignorer
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
 from typing import Literal, NamedTuple
 
-from nfjail.core.alternation import Joined, Piece, Probe, join, join_by_first, prepare
+from nfjail.core.alternation import Joined, Piece, Probe, join, join_by_first
 from nfjail.core.captures import Captured, Captures, Value
 from nfjail.core.dates import DateDetector
-from nfjail.core.filter import PatternError
+from nfjail.core.expressions import compile_failregex, compile_ignoreregex, compile_prefix
 from nfjail.core.lines import Line, Lines, joined
 from nfjail.core.model import Subject
-from nfjail.core.patience import searching
 from nfjail.core.session import Sessions
+from nfjail.core.shapes import MISSED, Words, blindness, digit_words, shape_of
 from nfjail.core.sieve import Sieve
 from nfjail.core.spec import FilterSpec
-from nfjail.core.tags import WHOM, expand
+from nfjail.core.timeline import Timeline
 from nfjail.core.whom import Judge
+
+__all__ = ["Recogniser", "Result", "Sight", "compile_failregex", "compile_ignoreregex", "compile_prefix"]
 
 Result = Literal["failure", "helper", "ignored", "missed"]
 
-_LAST_DATE_HOLDS = 60.0  # seconds for which a line without a date gets that of the line before it
-_UNREAD = 500  # lines in which the last date is looked for
 _LONGEST = 8192  # characters of a line that are looked at: what a pattern needs grows with their square or worse
 _DATE_AT_BOUNDS = ("", "{DEFAULT}", "{^LN-BEG}", "{NONE}")  # these cut out nothing of what stands around a date
 _NAMES = {"ip4", "ip6", "dns"}
@@ -48,8 +47,8 @@ class Sight(NamedTuple):
     lookup: bool = False  # host is a name to be resolved: each of its addresses has failed
 
 
-#: a probe, and by its match's lastindex the pattern and how to take its captures
-_Finder = tuple[Probe, Mapping[int, tuple[int, Captures]]]
+#: a probe; by its match's lastindex the pattern and how to take its captures; whether it takes all digits for the same
+_Finder = tuple[Probe, Mapping[int, tuple[int, Captures]], bool]
 _new_sight = partial(tuple.__new__, Sight)  # Sight(...) goes through a Python function: twice the time
 
 
@@ -70,6 +69,7 @@ class Recogniser:
             (slot,) = slots.values()
             self._head, self._content = slot.groups, slot.groups.get("content", 0)
         self._apart = spec.logtype == "file" and spec.datepattern.strip() not in _DATE_AT_BOUNDS
+        self._prefix_words = digit_words(prefix.regex) if prefix else Words()
         self._sieves = [Sieve([prefix.regex], self._apart)] if prefix else []
         self._use(dict(enumerate(compile_failregex(spec))))
         self._ignore = compile_ignoreregex(spec)
@@ -82,18 +82,19 @@ class Recogniser:
         several = self.spec.maxlines > 1
         by_first, others = ({}, join(regexes, multiline=True)) if several else join_by_first(regexes)
         # A filter may have many patterns, but few of them begin alike.
-        self._by_first = {first: _finder(joined, indexes, self._head) for first, joined in by_first.items()}
-        self._others = _finder(others, indexes, self._head)
+        words = {index: digit_words(piece.regex) for index, piece in pieces.items()}
+        blind, self._blind, self._shapes = blindness(words, self._prefix_words)
+        self._by_first = {first: _finder(joined, indexes, self._head, blind) for first, joined in by_first.items()}
+        self._others = _finder(others, indexes, self._head, blind)
         sieves = [Sieve([piece.regex for piece in regexes], self._apart), *self._sieves]
-        self._passes = max(sieves, key=lambda sieve: sieve.shortest).passes
+        self._sieve = max(sieves, key=lambda sieve: sieve.shortest)
 
     def _begin(self) -> None:
         """At the log's beginning."""
         spec = self.spec
         self.fed = 0  # lines: of feed()'s calls, the last may still be running
-        self._dates = None if spec.logtype == "journal" else DateDetector(spec.datepattern, spec.logtimezone)
-        self._last: float | None = None  # the last time that was known
-        self._unread: deque[str] = deque(maxlen=_UNREAD)  # the lines before, whose dates were not looked for
+        dates = None if spec.logtype == "journal" else DateDetector(spec.datepattern, spec.logtimezone)
+        self._times = Timeline(dates)
         self._lines = Lines(spec.maxlines) if spec.maxlines > 1 else None
         self._sessions = Sessions()
 
@@ -124,45 +125,93 @@ class Recogniser:
             line = line[:_LONGEST] + _CUT
         if self._lines is not None:
             return self._feed_lines(self._lines, line, now, time)
-        if not self._passes(line):
+        if not self._sieve.passes(line):
             return self._missed(line, now, time)
         if time is None:
-            time, text = self._date(line, now)
+            time, text = self._times.date(line, now)
         else:
-            self._last, text = time, line
-        seen = content = f"{text}\n"
-        before: re.Match[str] | None = None
+            self._times.last, text = time, line
+        return self._look(line, f"{text}\n", time, now)
+
+    def sift(self, text: str, now: float) -> Iterator[tuple[int, int, Sight]]:
+        """The same for many lines at once, each with its end: (begin, end, what it tells) of those that may tell something.
+
+        All others are missed. Much faster than feed(), but good only where patterns see a line alone (maxlines 1).
+        """
+        times, dates, look = self._times, self._times.dates, self._look
+        known, key_of = self._shapes.get, self._shapes.key
+        read = 0
+        for end in self._sieve.ends(text):
+            begin = text.rfind("\n", 0, end) + 1
+            line = text[begin:end]
+            self.fed += 1
+            if end - begin > _LONGEST:
+                line = line[:_LONGEST] + _CUT
+                if not self._sieve.passes(line):
+                    continue
+            time: float | None
+            if dates is None or (time := dates.again(line, now)) is None:
+                if begin > read:
+                    times.skip(text[read : begin - 1])
+                time, seen = times.date(line, now)
+            else:
+                times.last = time
+                times.unread.clear()
+                seen = dates.without(line)
+            read = end + 1
+            seen += "\n"
+            key = key_of(seen)
+            shape = known(key)
+            if shape is None:
+                yield begin, end, look(line, seen, time, now, key)
+            elif shape is not MISSED:
+                yield begin, end, self._told(shape[0], shape.take(seen), (line,), time, now)
+        if read < len(text):
+            times.skip(text[read:-1])
+
+    def _look(self, line: str, seen: str, time: float | None, now: float, key: bytes = b"") -> Sight:
+        """What a line tells. seen: what is left of it without its date, with its end; key: of its shape, to be kept."""
+        content, before, at = seen, None, 0
         if self._prefix is not None:
             before = self._prefix(seen, 0)
             if before is None:
-                return _missed(time)
-            if self._content and before[self._content]:
-                content = f"{before[self._content]}\n"
-        probe, patterns = self._by_first.get(content[0], self._others)
+                return self._fits_nothing(time, key)
+            if self._content and (kept := before[self._content]):
+                content, at = kept + "\n", before.start(self._content)
+        probe, patterns, blind = self._by_first.get(content[0], self._others)
         found = probe(content, 0)
+        if not (blind and self._blind) or self._ignore or content[0].isdigit():
+            key = b""
         if found is None:
-            return _missed(time)
+            return self._fits_nothing(time, key)
         pattern, captures = patterns[found.lastindex or 0]
+        if key and (shape := shape_of(pattern, captures, found, before, at)):
+            self._shapes.keep(key, shape, self.fed)
         if self._ignore and self._ignores(seen, content):
             return _ignored(time, pattern, (line,))
         return self._told(pattern, captures.of(found, before), (line,), time, now)
 
+    def _fits_nothing(self, time: float | None, key: bytes) -> Sight:
+        if key and self._blind:
+            self._shapes.keep(key, MISSED, self.fed)
+        return _missed(time)
+
     def _missed(self, line: str, now: float, time: float | None) -> Sight:
         """What a line tells that no pattern can fit."""
         if time is not None:
-            self._last = time
+            self._times.last = time
         elif self._every_time:
-            time, _ = self._date(line, now)
+            time, _ = self._times.date(line, now)
         else:
-            self._unread.append(line)
+            self._times.unread.append(line)
         return _missed(time)
 
     def _feed_lines(self, lines: Lines, line: str, now: float, time: float | None) -> Sight:
         """The same where patterns see several lines."""
         if time is None:
-            time, text = self._date(line, now)
+            time, text = self._times.date(line, now)
         else:
-            self._last, text = time, line
+            self._times.last, text = time, line
         lines.add(Line(line, text))
         content, whole = lines.text(), None
         before: re.Match[str] | None = None
@@ -173,7 +222,7 @@ class Recogniser:
             if self._content and before[self._content]:
                 whole = lines.narrow(before[self._content])
                 content = lines.text()
-        probe, patterns = self._others
+        probe, patterns, _ = self._others
         found = probe(content, 0)
         if found is None:
             return _missed(time)
@@ -184,34 +233,13 @@ class Recogniser:
             return _ignored(time, pattern, texts)
         return self._told(pattern, captures.of(found, before), texts, time, now)
 
-    def _date(self, line: str, now: float) -> tuple[float | None, str]:
-        """When the line was written, and what it says without its date."""
-        if self._dates is None:
-            return now, line
-        dated = self._dates.find(line, now)
-        if dated is not None and dated[0] is not None:
-            time, before, _, after = dated
-            self._last = time
-            self._unread.clear()
-            return time, before + after
-        while self._unread:
-            unread = self._dates.find(self._unread.pop(), now)
-            if unread is not None and unread.time is not None:
-                self._last = unread.time
-                self._unread.clear()
-        if self._last is not None and self._last > now - _LAST_DATE_HOLDS:
-            return self._last, line
-        if dated is None:
-            return None, line
-        return None if dated.text else now, dated.before + dated.after
-
     def ignores(self, line: str, now: float) -> bool:
         """Whether ignoreregex fits a line that no failregex fits."""
-        return bool(self._ignore) and self._ignores(f"{self._date(line, now)[1]}\n", "")
+        return bool(self._ignore) and self._ignores(f"{self._times.date(line, now)[1]}\n", "")
 
     def seen(self, line: str, now: float) -> str | None:
         """What failregex gets to see of a line; None: nothing, as prefregex does not fit."""
-        text = f"{self._date(line, now)[1]}\n"
+        text = f"{self._times.date(line, now)[1]}\n"
         before = self._prefix(text, 0) if self._prefix else None
         if before is not None and self._content and before[self._content]:
             return f"{before[self._content]}\n"
@@ -250,43 +278,7 @@ def _ignored(time: float | None, pattern: int, lines: tuple[str, ...]) -> Sight:
     return _new_sight(("ignored", None, time, pattern, {}, lines, None, False))
 
 
-def _finder(joined: Joined, indexes: Sequence[int], head: Mapping[str, int]) -> _Finder:
+def _finder(joined: Joined, indexes: Sequence[int], head: Mapping[str, int], blind: frozenset[int]) -> _Finder:
     probe, slots = joined
-    return probe, {marker: (indexes[slot.pattern], Captures(slot.groups, head)) for marker, slot in slots.items()}
-
-
-def compile_prefix(spec: FilterSpec) -> Piece | None:
-    """The prefregex; None: the filter has none."""
-    return _compile(spec.prefregex, 0, "prefregex", spec) if spec.prefregex else None
-
-
-def compile_failregex(spec: FilterSpec) -> list[Piece]:
-    """All of failregex. Each must name somebody, unless the prefregex does."""
-    prefix = compile_prefix(spec)
-    named = prefix is not None and _names_somebody(prefix)
-    pieces = []
-    for index, text in enumerate(spec.failregex):
-        piece = _compile(text, index, "failregex", spec)
-        if not named and not _names_somebody(piece):
-            raise PatternError(index, text, "it has no <HOST> or <F-ID>: nobody could be banned for it")
-        pieces.append(piece)
-    return pieces
-
-
-def compile_ignoreregex(spec: FilterSpec) -> Sequence[Callable[[str], re.Match[str] | None]]:
-    """All of ignoreregex, as what searches for it."""
-    pieces = [_compile(text, index, "ignoreregex", spec) for index, text in enumerate(spec.ignoreregex)]
-    return [searching(re.compile(f"^(?:{piece.regex})" if piece.anchored else piece.regex)) for piece in pieces]
-
-
-def _compile(text: str, index: int, which: str, spec: FilterSpec) -> Piece:
-    if not text.strip():
-        raise PatternError(index, text, "it is empty", which)
-    try:
-        return prepare(expand(text, spec.usedns), multiline=which == "failregex" and spec.maxlines > 1)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise PatternError(index, text, str(error), which) from None
-
-
-def _names_somebody(piece: Piece) -> bool:
-    return not WHOM.isdisjoint(re.compile(piece.regex).groupindex)
+    patterns = {marker: (indexes[slot.pattern], Captures(slot.groups, head)) for marker, slot in slots.items()}
+    return probe, patterns, blind.issuperset(indexes[slot.pattern] for slot in slots.values())

@@ -54,6 +54,10 @@ class Sessions:
             session = Session(time, fields)
             if not forget:
                 self._keep(key, session)
+            if not helper:  # mostly: a session that is told of in one line
+                user = fields.get("user")
+                session.lines, session.users = lines, (user,) if user and isinstance(user, str) else ()
+                return session, False
         else:
             if gained:
                 session.pending = False

@@ -14,6 +14,7 @@ from typing import Any
 _WORDS = re.compile(r"[A-Za-z]+(?: [A-Za-z]+)*")
 _SHORTEST = 4
 _LONGEST = 16  # characters of a word that are looked for: so that more patterns share the same one
+_LONG = 9  # characters of a word that stands for others which are told by it alone
 _MOST = 4  # alternatives: more words are not worth it
 
 _REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
@@ -37,7 +38,7 @@ class Sieve:
             needs = [[single for words in need if _length(single := _longest(words)) >= _SHORTEST] for need in needs]
         wanted = Counter(words for need in needs for words in set(need))
         chosen = [max(need, key=lambda words: (_length(words), wanted[words], sorted(words))) for need in needs if need]
-        self._words = sorted(frozenset().union(*chosen)) if len(chosen) == len(regexes) else []
+        self._words = _fewest(frozenset().union(*chosen)) if len(chosen) == len(regexes) else []
 
     @property
     def shortest(self) -> int:
@@ -54,13 +55,41 @@ class Sieve:
                 return True
         return not words
 
+    def ends(self, text: str) -> list[int]:
+        """Where those lines end that one of the patterns may fit. text: lines, each with its end."""
+        find, ends = text.find, set[int]()
+        for word in self._words or ("\n",):
+            at = find(word)
+            while at >= 0:
+                end = find("\n", at)
+                ends.add(end)
+                at = find(word, end + 1)
+        return sorted(ends)
+
+
+def _fewest(words: _Any) -> list[str]:
+    """As few words as will do: one that is within others stands for these; so does what several begin with, if it is long."""
+    heads = {" ".join(word.split()[:count]) for word in words for count in range(1, word.count(" ") + 1)}
+    left, fewest = set(words), set[str]()
+    for word in sorted(words | {head for head in heads if len(head) >= _LONG}, key=len):
+        within = {other for other in left if word in other}
+        if word in left or len(within) > 1:
+            fewest.add(word)
+            left -= within
+    return sorted(fewest)
+
 
 def _longest(words: _Any) -> _Any:
     return frozenset(max(word.split(), key=len) for word in words)
 
 
+def parse(regex: str) -> Any:
+    """What Python makes of it: pairs of an operation and its argument."""
+    return _parser.parse(regex)
+
+
 def _parsed(regex: str) -> Sequence[tuple[Any, Any]]:
-    parsed = _parser.parse(regex)
+    parsed = parse(regex)
     return () if parsed.state.flags & re.IGNORECASE else list(parsed)  # nothing can be said of any of its letters
 
 

@@ -36,6 +36,8 @@ class Judge:
         """None: the pattern captured nobody whom one could ban."""
         fid = fields.get("fid")
         address = fields.get("ip4") or fields.get("ip6")
+        if fid is None and "cidr" not in fields and (known := self._addresses.get(address)) is not None:  # type: ignore[arg-type]
+            return known
         if isinstance(address, str):
             cidr = fields.get("cidr")
             whom = self._address(address) if cidr is None else self._network(address, str(cidr))
