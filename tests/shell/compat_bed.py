@@ -158,7 +158,7 @@ def _running(house: House, server: list[str], settings: dict[str, str], ready: C
         house.process = subprocess.Popen(server, env=settings, cwd="/", stdin=subprocess.DEVNULL, stdout=said, stderr=said)
     try:
         until(lambda: ready() or house.process.poll() is not None)
-        said = [path.read_text() for path in (house.folder / "said", house.log) if path.exists()]
+        said = [path.read_text() for path in (house.folder / "said", house.log) if path.is_file()]
         assert house.process.poll() is None, "\n".join(said)
         yield
     finally:
