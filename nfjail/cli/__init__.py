@@ -44,23 +44,34 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(verb: str, arguments: list[str]) -> int:
-    module = _module(verb)
-    parser = described_parser(f"nfjail {verb}", module.HELP, module.EXAMPLES)
-    module.add_arguments(parser)
-    code: int = module.main(parser.parse_args(arguments))
+    code: int = _module(verb).main(verb_parser(verb).parse_args(arguments))
     return code
 
 
 def _explain(arguments: list[str]) -> NoReturn:
     """What to do with a command line that does not begin with a verb: --help, --version, or an error."""
+    parser = top_parser()
+    parser.parse_args(arguments)
+    parser.error("the verb comes first")
+
+
+def top_parser() -> argparse.ArgumentParser:
+    """What stands before a verb, and the verbs by name. The manual and the completions are made from it, too."""
     parser = described_parser("nfjail", "keeps attackers out of this machine", "")
     parser.add_argument("--version", action="version", version=f"nfjail {__version__}")
     parser.epilog = EXIT_CODES
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for verb in VERBS:
         verbs.add_parser(verb, help=_module(verb).HELP)
-    parser.parse_args(arguments)
-    parser.error("the verb comes first")
+    return parser
+
+
+def verb_parser(verb: str) -> argparse.ArgumentParser:
+    """What stands behind a verb."""
+    module = _module(verb)
+    parser = described_parser(f"nfjail {verb}", module.HELP, module.EXAMPLES)
+    module.add_arguments(parser)
+    return parser
 
 
 def _module(verb: str) -> ModuleType:

@@ -9,9 +9,10 @@ from typing import NamedTuple, Protocol
 
 from nfjail.core.alternation import Probe, join
 from nfjail.core.dates import DatePatternError
+from nfjail.core.expressions import compile_failregex
 from nfjail.core.filter import Filter, PatternError
 from nfjail.core.journal_line import journal_terms
-from nfjail.core.recognise import Recogniser, Sight, compile_failregex
+from nfjail.core.recognise import Recogniser, Sight
 from nfjail.core.spec import FilterSpec, Logtype
 from nfjail.errors import NfjailError
 from nfjail.fail2ban.call import parse_call

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from nfjail.compat.regex_report import MOST
 from nfjail.core.alternation import Probe, join
 from nfjail.core.dates import DateDetector
-from nfjail.core.recognise import Recogniser, Sight, compile_failregex, compile_ignoreregex, compile_prefix
+from nfjail.core.expressions import compile_failregex, compile_ignoreregex, compile_prefix
+from nfjail.core.recognise import Recogniser, Sight
 from nfjail.core.spec import FilterSpec
 
 _NO_FAILURE = ("nofail", "mlfgained")
@@ -32,7 +33,7 @@ class Examiner:
     """A filter and what it has found so far."""
 
     def __init__(self, spec: FilterSpec, options: Values) -> None:
-        self._spec, self._options, self._now = spec, options, time.time()
+        self._options, self._now = options, time.time()
         self._eye = Recogniser(spec)
         self._probes: list[Probe] = [join([piece], spec.maxlines > 1)[0] for piece in compile_failregex(spec)]
         prefix = compile_prefix(spec)

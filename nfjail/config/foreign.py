@@ -81,7 +81,7 @@ def journal_groups(spec: FilterSpec) -> JournalMatch:
 
 def check_spec(spec: FilterSpec, tables: tuple[Node, ...], problems: Problems) -> None:
     """Notes every pattern and date pattern that cannot be used. tables: where they were written, the first one first."""
-    from nfjail.core.recognise import compile_failregex, compile_ignoreregex, compile_prefix  # only now: they cost memory
+    from nfjail.core.expressions import compile_failregex, compile_ignoreregex, compile_prefix  # only now: they cost memory
     from nfjail.fail2ban.patterns import date_trouble
 
     bare = spec._replace(failregex=(), ignoreregex=())

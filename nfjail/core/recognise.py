@@ -24,8 +24,6 @@ from nfjail.core.spec import FilterSpec
 from nfjail.core.timeline import Timeline
 from nfjail.core.whom import Judge
 
-__all__ = ["Recogniser", "Result", "Sight", "compile_failregex", "compile_ignoreregex", "compile_prefix"]
-
 Result = Literal["failure", "helper", "ignored", "missed"]
 
 _LONGEST = 8192  # characters of a line that are looked at: what a pattern needs grows with their square or worse

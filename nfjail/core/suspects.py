@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from nfjail.core.alternation import Piece, join
 from nfjail.core.dates import DateDetector
+from nfjail.core.expressions import compile_failregex, compile_ignoreregex, compile_prefix
 from nfjail.core.filter import Filter, compile_ignore, expand
 from nfjail.core.patience import searching
-from nfjail.core.recognise import compile_failregex, compile_ignoreregex, compile_prefix
 from nfjail.core.spec import FilterSpec
 
 

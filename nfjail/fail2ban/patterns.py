@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Mapping
 
 from nfjail.core.dates import DateDetector, DatePatternError
+from nfjail.core.expressions import compile_failregex, compile_ignoreregex, compile_prefix
 from nfjail.core.filter import PatternError
-from nfjail.core.recognise import compile_failregex, compile_ignoreregex, compile_prefix
 from nfjail.core.spec import FilterSpec
 from nfjail.core.tags import expand
 from nfjail.fail2ban.ini import Text
