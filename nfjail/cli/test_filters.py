@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from nfjail.core.alternation import Probe, join
+from nfjail.core.alternation import Probe
 from nfjail.core.dates import DatePatternError
 from nfjail.core.expressions import compile_failregex
 from nfjail.core.filter import Filter, PatternError
@@ -41,7 +41,7 @@ class Eye(Protocol):
 
 
 #: Recogniser.sift
-Sift = Callable[[str, float], Iterator[tuple[int, int, Sight]]]
+Sift = Callable[[str, float], list[tuple[int, Sight]]]
 
 
 class Trial(NamedTuple):
@@ -105,5 +105,7 @@ def trial_of(spec: FilterSpec, args: argparse.Namespace) -> Trial:
 def probes(trial: Trial) -> list[Probe]:
     """Each pattern by itself, to see how long it takes for what seen() gives."""
     if trial.spec is not None:
-        return [join([piece], trial.spec.maxlines > 1)[0] for piece in compile_failregex(trial.spec)]
+        flags = re.MULTILINE if trial.spec.maxlines > 1 else 0
+        pieces = [(re.compile(piece.regex, flags), piece.anchored) for piece in compile_failregex(trial.spec)]
+        return [compiled.match if anchored else compiled.search for compiled, anchored in pieces]
     return [Filter(trial.name, [text]).probe for text in trial.patterns]

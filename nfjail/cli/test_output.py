@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter, deque
-from collections.abc import Container, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from nfjail.cli.test_filters import Eye, Trial
@@ -70,30 +69,35 @@ class Tally:
                 self.first.append((number, line, sight))
         self.lines = number
 
-    def sift(self, text: str, count: int, told: Sequence[tuple[int, int, Sight]]) -> None:
+    def sift(self, text: str, count: int, told: Sequence[tuple[int, Sight]]) -> None:
         """The same of so many lines, more than are shown one by one. told: what sift() gave of them."""
-        found = Counter([(sight[0], sight[3]) for _, _, sight in told])
+        found = Counter([(sight[0], sight[3]) for _, sight in told])
         for (result, pattern), times in found.items():
             self.results[result] += times
             if pattern >= 0 and result not in self.kept:
                 self.hits[pattern] += times
         self.results["missed"] += count - len(told)
-        if self.results["ignored"]:
-            at = [(begin, end) for begin, end, sight in told if sight[0] == "ignored"][-_SHOWN:]
-            self.kept["ignored"] += [(self.lines + text.count("\n", 0, begin) + 1, text[begin:end]) for begin, end in at]
-        others = {end for _, end, sight in told if sight[0] != "missed"}
-        self.kept["missed"] += reversed(list(islice(_backwards(text, self.lines + count, others), _SHOWN)))
+        last = {"missed": _missed(count, told), "ignored": [i for i, sight in told if sight[0] == "ignored"][-_SHOWN:]}
+        first = min((i for indexes in last.values() for i in indexes), default=count)
+        lines = text.rsplit("\n", count - first + 1)
+        for kind, indexes in last.items():
+            self.kept[kind] += [(self.lines + i + 1, lines[i - first + 1]) for i in indexes]
         self.lines += count
 
 
-def _backwards(text: str, number: int, others: Container[int]) -> Iterator[tuple[int, str]]:
-    """The lines from the last one on, with their numbers, without those that end in others. number: of the last one."""
-    end = len(text) - 1
-    while end >= 0:
-        begin = text.rfind("\n", 0, end) + 1
-        if end not in others:
-            yield number, text[begin:end]
-        number, end = number - 1, begin - 1
+def _missed(count: int, told: Sequence[tuple[int, Sight]]) -> list[int]:
+    """The indexes of the last of so many lines that are missed."""
+    missed: list[int] = []
+    left = len(told)
+    for i in range(count - 1, -1, -1):
+        hit = left > 0 and told[left - 1][0] == i
+        if hit:
+            left -= 1
+        if not hit or told[left][1][0] == "missed":
+            missed.append(i)
+            if len(missed) == _SHOWN:
+                break
+    return missed[::-1]
 
 
 def explain(number: int, line: str, sight: Sight, eye: Eye, now: float) -> Iterator[str]:

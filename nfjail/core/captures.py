@@ -61,8 +61,8 @@ class Captures:
 
     def places(self, found: re.Match[str], at: int = 0) -> tuple[tuple[str, int, int], ...]:
         """Name, begin and end of what the pattern itself captured. at: where its text stands."""
-        named = zip(self._names, self._numbers)  # noqa: B905  # the last is left out
-        return tuple((name, found.start(n) + at, found.end(n) + at) for name, n in named if found.start(n) >= 0)
+        spans = zip(self._names, map(found.span, self._numbers))  # noqa: B905  # the last is left out
+        return tuple([(name, begin + at, end + at) for name, (begin, end) in spans if begin >= 0])
 
     def places_before(self, before: re.Match[str] | None) -> tuple[tuple[str, int, int], ...] | None:
         """The same of what counts of the prefregex's captures. None: these are no places, but put together."""
@@ -70,7 +70,7 @@ class Captures:
             return ()
         if not self._before.plain:
             return None
-        return tuple(place for place in self._before.places(before) if place[0] not in self._names)
+        return tuple([place for place in self._before.places(before) if place[0] not in self._names])
 
     def _combine(self, captured: Captured) -> None:
         """The first alternative that is not empty stands in for an empty target; parts are appended to it."""

@@ -8,7 +8,7 @@ are (date_templates.py), and the date nearest to the line's beginning wins. Wher
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from functools import partial
 from typing import NamedTuple
@@ -31,6 +31,8 @@ _MAY_BE_A_DATE = re.compile(r"\d:|\d{8}|@")
 # Behind a date this is not a part of it, whatever follows.
 _CLOSED = re.compile(r'[\])}>"]| [\[({<"]')
 
+#: how lines begin that were written in one minute, and when each was; how long these texts are
+Minute = tuple[Mapping[str, float], int]
 _Search = Callable[[str], "re.Match[str] | None"]
 _Time = Callable[["re.Match[str]", float], "float | None"]
 
@@ -120,8 +122,10 @@ class DateDetector:
         self._last: _Reader | None = None
         self._start, self._end = _NEAR, -1  # of what the last template matched
         self._left = ""  # the character before that
-        self._cut = (0, 0)  # what was cut out of the last line
+        self.cut = (0, 0)  # what was cut out of the last line that again() may know
         self._same: Same | None = None  # what a line needs to have the same date but for the second; None: there is no telling
+        self._minute: Minute = ({}, 0)
+        self._same_minute: Same | None = None  # with which that holds
         self._unused = 0  # in order, the first template that nothing was found with
 
     def hits(self) -> list[tuple[str, int]]:
@@ -147,10 +151,14 @@ class DateDetector:
         reader.used = now
         return minute + second
 
-    def without(self, line: str) -> str:
-        """The line without its date, after again() has found it."""
-        start, end = self._cut
-        return line[:start] + line[end:] if start else line[end:]
+    def minute(self) -> Minute:
+        """What is known after again() has found the date, for the same now."""
+        same = self._same
+        if same is not self._same_minute:
+            self._same_minute = same
+            told = same is not None and same.behind == same.after  # there are too many fractions of a second
+            self._minute = _minute(same) if same is not None and told else ({}, 0)
+        return self._minute
 
     def find(self, line: str, now: float) -> Dated | None:
         """The line without its date, and its time; None if there is none. now: seconds since the epoch."""
@@ -161,7 +169,7 @@ class DateDetector:
             return self._find_anew(line, now)
         when = self.again(line, now)
         if when is not None:
-            start, end = self._cut
+            start, end = self.cut
             return _new_dated((when, line[:start], line[start:end], line[end:]))
         found = reader.search(line) if reader.decides else self._in_place(reader, line)
         if found is None:
@@ -217,7 +225,7 @@ class DateDetector:
             behind = line[end : end + SEEN_BEHIND]
             closed = _CLOSED.match(behind)
             told = behind[:1] not in (".", ",") and not behind[:2].isspace()  # else the match depends on more than these
-            self._cut, seen = (start, end), closed.end() if closed else SEEN_BEHIND
+            self.cut, seen = (start, end), closed.end() if closed else SEEN_BEHIND
             self._same = reader.fields.same(before, behind[:seen], seen) if told else None
         return _new_dated((when, before, text, line[end:]))
 
@@ -257,6 +265,10 @@ class DateDetector:
                 break
         while self._unused < len(order) and order[self._unused].hits:
             self._unused += 1
+
+
+def _minute(same: Same) -> Minute:
+    return {f"{same.head}{text}{same.tail}": same.minute + second for text, second in SECONDS.items()}, same.end
 
 
 def _epoch(found: re.Match[str], _now: float) -> float:

@@ -6,7 +6,7 @@ A line goes: date cut out, prefregex, failregexes (the first that fits), ignorer
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import partial
 from typing import Literal, NamedTuple
@@ -17,9 +17,9 @@ from nfjail.core.dates import DateDetector
 from nfjail.core.expressions import compile_failregex, compile_ignoreregex, compile_prefix
 from nfjail.core.lines import Line, Lines, joined
 from nfjail.core.model import Subject
-from nfjail.core.session import Sessions
-from nfjail.core.shapes import MISSED, Words, blindness, digit_words, shape_of
-from nfjail.core.sieve import Sieve
+from nfjail.core.session import Marks, Sessions, take_marks
+from nfjail.core.shapes import Shape, Shapes, Words, blindness, digit_words, shape_of
+from nfjail.core.sieve import Sieve, parse
 from nfjail.core.spec import FilterSpec
 from nfjail.core.timeline import Timeline
 from nfjail.core.whom import Judge
@@ -81,11 +81,13 @@ class Recogniser:
         by_first, others = ({}, join(regexes, multiline=True)) if several else join_by_first(regexes)
         # A filter may have many patterns, but few of them begin alike.
         words = {index: digit_words(piece.regex) for index, piece in pieces.items()}
-        blind, self._blind, self._shapes = blindness(words, self._prefix_words)
+        blind, self._blind, digits = blindness(words, self._prefix_words)
+        self._shapes = Shapes(digits)
         self._by_first = {first: _finder(joined, indexes, self._head, blind) for first, joined in by_first.items()}
         self._others = _finder(others, indexes, self._head, blind)
         sieves = [Sieve([piece.regex for piece in regexes], self._apart), *self._sieves]
         self._sieve = max(sieves, key=lambda sieve: sieve.shortest)
+        parse.cache_clear()
 
     def _begin(self) -> None:
         """At the log's beginning."""
@@ -119,8 +121,7 @@ class Recogniser:
         time: when it was written, if that is known and the line begins behind its date; else the date in the line counts.
         """
         self.fed += 1
-        if len(line) > _LONGEST:
-            line = line[:_LONGEST] + _CUT
+        line = _shortened(line)
         if self._lines is not None:
             return self._feed_lines(self._lines, line, now, time)
         if not self._sieve.passes(line):
@@ -131,41 +132,36 @@ class Recogniser:
             self._times.last, text = time, line
         return self._look(line, f"{text}\n", time, now)
 
-    def sift(self, text: str, now: float) -> Iterator[tuple[int, int, Sight]]:
-        """The same for many lines at once, each with its end: (begin, end, what it tells) of those that may tell something.
+    def sift(self, text: str, now: float) -> list[tuple[int, Sight]]:
+        """The same for many lines at once, each with its end: what those tell that may tell something, by their index.
 
         All others are missed. Much faster than feed(), but good only where patterns see a line alone (maxlines 1).
         """
-        times, dates, look = self._times, self._times.dates, self._look
-        known, key_of = self._shapes.get, self._shapes.key
-        read = 0
-        for end in self._sieve.ends(text):
-            begin = text.rfind("\n", 0, end) + 1
-            line = text[begin:end]
-            self.fed += 1
-            if end - begin > _LONGEST:
-                line = line[:_LONGEST] + _CUT
-                if not self._sieve.passes(line):
-                    continue
-            time: float | None
-            if dates is None or (time := dates.again(line, now)) is None:
-                if begin > read:
-                    times.skip(text[read : begin - 1])
-                time, seen = times.date(line, now)
+        times, shapes, told, read = self._times, self._shapes, list[tuple[int, Sight]](), 0
+        lines = text[:-1].split("\n")
+        self.fed += len(lines)
+        minute, upto = times.begin(now)
+        for i, line, key in shapes.candidates(text, lines, self._sieve, self.fed):
+            shape = shapes.get(key)
+            if shape is None:
+                line = _shortened(line)
+            time = minute.get(line[:upto])
+            if time is None:
+                time = times.again(line, now)
+                if time is None:
+                    times.skip(lines[read:i])
+                    time, _ = times.date(line, now)
+                minute, upto = times.minute
             else:
                 times.last = time
-                times.unread.clear()
-                seen = dates.without(line)
-            read = end + 1
-            seen += "\n"
-            key = key_of(seen)
-            shape = known(key)
-            if shape is None:
-                yield begin, end, look(line, seen, time, now, key)
-            elif shape is not MISSED:
-                yield begin, end, self._told(shape[0], shape.take(seen), (line,), time, now)
-        if read < len(text):
-            times.skip(text[read:-1])
+            read = i + 1
+            if shape is None or shape.cut != times.cut:
+                start, end = times.cut
+                told.append((i, self._look(line, f"{line[:start]}{line[end:]}\n", time, now, key)))
+            elif shape.pattern >= 0:
+                told.append((i, self._told(shape.pattern, shape.fields(line), (line,), time, now, shape.marks)))
+        times.skip(lines[read:])
+        return told
 
     def _look(self, line: str, seen: str, time: float | None, now: float, key: bytes = b"") -> Sight:
         """What a line tells. seen: what is left of it without its date, with its end; key: of its shape, to be kept."""
@@ -183,7 +179,7 @@ class Recogniser:
         if found is None:
             return self._fits_nothing(time, key)
         pattern, captures = patterns[found.lastindex or 0]
-        if key and (shape := shape_of(pattern, captures, found, before, at)):
+        if key and (shape := shape_of(pattern, captures, found, before, at, self._times.cut)):
             self._shapes.keep(key, shape, self.fed)
         if self._ignore and self._ignores(seen, content):
             return _ignored(time, pattern, (line,))
@@ -191,7 +187,7 @@ class Recogniser:
 
     def _fits_nothing(self, time: float | None, key: bytes) -> Sight:
         if key and self._blind:
-            self._shapes.keep(key, MISSED, self.fed)
+            self._shapes.keep(key, Shape(self._times.cut), self.fed)
         return _missed(time)
 
     def _missed(self, line: str, now: float, time: float | None) -> Sight:
@@ -246,13 +242,16 @@ class Recogniser:
     def _ignores(self, seen: str, content: str) -> bool:
         return any(fits(seen) or fits(content) for fits in self._ignore)
 
-    def _told(self, pattern: int, fields: Captured, lines: tuple[str, ...], time: float | None, now: float) -> Sight:
-        """What a match means: a failure, or a piece of one."""
+    def _told(
+        self, pattern: int, fields: Captured, lines: tuple[str, ...], time: float | None, now: float, marks: Marks | None = None
+    ) -> Sight:
+        """What a match means: a failure, or a piece of one. marks: None, if they are among the fields."""
         key = fields.get("mlfid")
         if key is None:
             helper = bool(fields.get("nofail") or fields.get("mlfgained"))
         else:
-            session, helper = self._sessions.see(key, fields, lines, now if time is None else time)
+            marks = marks or take_marks(fields)
+            session, helper = self._sessions.see(key, fields, marks, lines, now if time is None else time)
             if helper:
                 return _new_sight(("helper", None, time, pattern, fields, lines, None, False))
             fields, lines = session.fields, session.lines
@@ -266,6 +265,10 @@ class Recogniser:
             return _new_sight(("missed", None, time, pattern, fields, lines, None, False))
         session.pending = True
         return _new_sight(("helper", None, time, pattern, fields, lines, None, False))
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + _CUT
 
 
 def _missed(time: float | None) -> Sight:

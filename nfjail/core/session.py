@@ -7,6 +7,9 @@ unless the session tried several users; `<F-MLFFORGET>` ends the session.
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+from typing import NamedTuple
+
 from nfjail.core.captures import Captured, Value
 
 _MOST = 5_000  # sessions of a generation, of which there are two: the older one is forgotten as a whole
@@ -15,6 +18,27 @@ _LIFE = 300.0  # seconds of the log's time for which a session is kept
 _KEPT = 100  # lines, and users, of one session
 
 Lines = tuple[str, ...]
+
+MARKS = frozenset({"mlfgained", "nofail", "mlfforget"})  # captures that only matter to the session
+
+
+class Marks(NamedTuple):
+    """What a line says of its session."""
+
+    gained: bool  # somebody was let in
+    helps: bool  # it is no failure itself
+    forget: bool  # the session ends
+
+
+_NO_MARKS = Marks(False, False, False)
+
+
+def take_marks(fields: MutableMapping[str, str] | Captured) -> Marks:
+    """Takes the marks out of what a line has captured."""
+    if MARKS.isdisjoint(fields):
+        return _NO_MARKS
+    gained, nofail, forget = (bool(fields.pop(name, "")) for name in ("mlfgained", "nofail", "mlfforget"))
+    return Marks(gained, nofail or gained, forget)
 
 
 class Session:
@@ -32,6 +56,9 @@ class Session:
         self.pending = False  # there was a failure, but nobody to blame yet
 
 
+_FORGOTTEN = Session(0.0, {})
+
+
 class Sessions:
     """The sessions of one filter. Times are the log's."""
 
@@ -40,17 +67,16 @@ class Sessions:
         self._old: dict[Value, Session] = {}
         self._since = float("-inf")  # when the young ones began
 
-    def see(self, key: Value, fields: Captured, lines: Lines, time: float) -> tuple[Session, bool]:
-        """The session with what a line has captured put in; whether that line only helps (True) or is a failure."""
-        gained, forget, helper = False, False, False
-        if "mlfgained" in fields:
-            gained = helper = bool(fields.pop("mlfgained"))
-        if "nofail" in fields:
-            helper = bool(fields.pop("nofail")) or gained
-        if "mlfforget" in fields:
-            forget = bool(fields.pop("mlfforget"))
+    def see(self, key: Value, fields: Captured, marks: Marks, lines: Lines, time: float) -> tuple[Session, bool]:
+        """The session with what a line has captured put in; whether that line only helps (True) or is a failure.
+
+        A session that only helps and ends is not kept: there is nothing in it.
+        """
+        gained, helper, forget = marks
         session = self._young.get(key) or self._old.get(key)
         if session is None or session.since + _LIFE <= time:
+            if helper and forget:
+                return _FORGOTTEN, True
             session = Session(time, fields)
             if not forget:
                 self._keep(key, session)

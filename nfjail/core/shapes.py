@@ -7,11 +7,14 @@ its captures are at the same places.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from nfjail.core.captures import Captured, Captures
-from nfjail.core.sieve import parse
+from nfjail.core.session import Marks, take_marks
+from nfjail.core.sieve import Sieve, parse
 
 _MOST = 4096  # shapes that are known at once
 _LONGEST = 1000  # bytes of a key: longer lines are seldom alike
@@ -21,66 +24,118 @@ _FEW = 4  # such words: more are not worth it
 _MARK = 0xFF  # is in no UTF-8
 _CASELESS = re.compile(r"\(\?[a-z]*i")
 _UTF8 = ("utf-8", "surrogatepass")
+_NOTHING = slice(0, 0)
 _BLIND = bytes.maketrans(b"123456789", b"000000000")
 
 Words = frozenset[bytes]
-Places = tuple[tuple[str, int, int], ...]
 
 
 class Shape(NamedTuple):
     """The match that all lines of one shape have."""
 
-    pattern: int  # -1: none
-    captures: Captures | None  # None: there are none
-    before: Places  # of the captures: name, begin, end
-    own: Places
+    cut: tuple[int, int]  # where their date was cut out; they are not of this shape if it stands elsewhere
+    pattern: int = -1  # -1: none
+    names: tuple[str, ...] = ()  # of the captures
+    take: Callable[[str], tuple[str, ...]] = tuple  # the captures of a line, as it was before the date was cut out
+    marks: Marks | None = None  # None: they are among the captures, if there are any
+    captures: Captures | None = None  # if these have to be put together
+    before: int = 0  # so many of the names are the prefregex's
 
-    def take(self, seen: str) -> Captured:
+    def fields(self, line: str) -> Captured:
         """The captures of a line of this shape."""
-        first: Captured = {name: seen[begin:end] for name, begin, end in self.before}
-        if self.captures is None or self.captures.plain:
-            return first
-        return self.captures.put_together(first, {name: seen[begin:end] for name, begin, end in self.own})
-
-
-MISSED = Shape(-1, None, (), ())  # of lines that no pattern fits
+        named = zip(self.names, self.take(line))  # noqa: B905  # the last ones are left out
+        if self.captures is None:
+            return dict(named)
+        first: Captured = dict(islice(named, self.before))
+        return self.captures.put_together(first, dict(named))
 
 
 class Shapes(dict[bytes, Shape]):
     """The shapes by their keys. Nothing is kept any more if lines are seldom alike."""
 
-    def __init__(self, marks: Mapping[bytes, bytes]) -> None:
-        """marks: of the words with digits that patterns look for."""
+    def __init__(self, words: Mapping[bytes, bytes]) -> None:
+        """words: those with digits that patterns look for, and what stands for them in a key."""
         super().__init__()
-        self._marks = list(marks.items())
-        self.given_up = False
-        self._since = 0
+        self._words = list(words.items())
+        self._dull = set[bytes]()  # keys of lines that no pattern fits, wherever their date is
+        self._since = self._dull_since = 0
+        self._given_up = self._all_differ = False
 
-    def key(self, seen: str) -> bytes:
-        """What lines of one shape have in common."""
-        key = seen.encode(*_UTF8)
-        for word, mark in self._marks:
-            key = key.replace(word, mark)
-        return key.translate(_BLIND)
+    def candidates(self, text: str, lines: Sequence[str], sieve: Sieve, count: int) -> Iterator[tuple[int, str, bytes]]:
+        """The lines that the sieve lets through, with their index and key. text: the same, each with its end.
 
-    def keep(self, key: bytes, shape: Shape, lines: int) -> None:
-        """lines: so many have been looked at."""
-        if self.given_up or len(key) > _LONGEST:
+        count: so many lines have been looked at, with these.
+        """
+        if self._all_differ:
+            yield from self._found(text, lines, sieve)
+            return
+        dull, passes = self._dull, sieve.passes
+        for i, key in enumerate(self._keys(text[:-1])):
+            if key in dull:
+                continue
+            line = lines[i]
+            if key in self or passes(line):
+                yield i, line, key
+            elif len(key) <= _LONGEST:
+                dull.add(key)
+        if len(dull) >= _MOST:
+            self._all_differ = count - self._dull_since < 2 * _MOST
+            self._dull_since = count
+            dull.clear()
+
+    def _found(self, text: str, lines: Sequence[str], sieve: Sieve) -> Iterator[tuple[int, str, bytes]]:
+        """The same, quicker where no two lines are alike."""
+        i = begin = 0
+        for end in sieve.ends(text):
+            i += text.count("\n", begin, end)
+            begin = end
+            yield i, lines[i], b"" if self._given_up else self._keys(lines[i])[0]
+
+    def _keys(self, text: str) -> list[bytes]:
+        """Of each line what lines of its shape have in common."""
+        keys = text.encode(*_UTF8)
+        for word, mark in self._words:
+            keys = keys.replace(word, mark)
+        return keys.translate(_BLIND).split(b"\n")
+
+    def keep(self, key: bytes, shape: Shape, count: int) -> None:
+        """count: so many lines have been looked at."""
+        if self._given_up or len(key) > _LONGEST:
+            return
+        if self._words and shape.cut[0]:  # the two ends of a word may meet where the date was
             return
         if len(self) >= _MOST:
-            self.given_up = lines - self._since < 2 * _MOST
-            self._since = lines
+            self._given_up = count - self._since < 2 * _MOST
+            self._since = count
             self.clear()
         self[key] = shape
 
 
-def shape_of(pattern: int, captures: Captures, found: re.Match[str], before: re.Match[str] | None, at: int) -> Shape | None:
-    """The shape of a line that fits. at: where found's text begins in it. None: it would say less than the match."""
+def shape_of(
+    pattern: int, captures: Captures, found: re.Match[str], before: re.Match[str] | None, at: int, cut: tuple[int, int]
+) -> Shape | None:
+    """The shape of a line that fits. at: where found's text begins in it, without its date.
+
+    None: it would say less than the match.
+    """
     first, own = captures.places_before(before), captures.places(found, at)
-    end = at + len(found.string) - 1
-    if first is None or any(place[2] > end for place in own):  # the text's end may be another one than the line's
+    if first is None:
         return None
-    return Shape(pattern, captures, (*first, *own) if captures.plain else first, own)
+    start, length, last = cut[0], cut[1] - cut[0], at + len(found.string) - 1
+    marks: Marks | None = None
+    names, slices, texts = list[str](), list[slice](), dict[str, str]()
+    for name, begin, end in (*first, *own):
+        if begin < start < end or (end > last and len(names) >= len(first)):
+            return None  # the date was within it; or the text's end is another one than the line's
+        names.append(name)
+        slices.append(slice(begin + length, end + length) if begin >= start else slice(begin, end))
+        texts[name] = "." * (end - begin)
+    if captures.plain and "mlfid" in texts:
+        marks = take_marks(texts)
+        slices = [place for place, name in zip(slices, names, strict=True) if name in texts]
+        names = list(texts)
+    take: Any = itemgetter(*slices, _NOTHING, _NOTHING)  # with these two it always gives a tuple
+    return Shape(cut, pattern, tuple(names), take, marks, None if captures.plain else captures, len(first))
 
 
 def digit_words(regex: str) -> Words | None:
@@ -91,8 +146,10 @@ def digit_words(regex: str) -> Words | None:
     return Words(word.encode(*_UTF8) for word in words if word)
 
 
-def blindness(patterns: Mapping[int, Words | None], prefix: Words | None) -> tuple[frozenset[int], bool, Shapes]:
-    """Which patterns see no digits but in a few words, whether the prefregex is like that, and what makes use of it.
+def blindness(
+    patterns: Mapping[int, Words | None], prefix: Words | None
+) -> tuple[frozenset[int], bool, Mapping[bytes, bytes]]:
+    """Which patterns see no digits but in a few words, whether the prefregex is like that, and these words, for Shapes().
 
     Takes what digit_words() gave for each.
     """
@@ -102,7 +159,7 @@ def blindness(patterns: Mapping[int, Words | None], prefix: Words | None) -> tup
         patterns = {index: None if each else each for index, each in patterns.items()}
     blind = frozenset(index for index, each in patterns.items() if each is not None)
     marks = {word: bytes((_MARK, number)) for number, word in enumerate(sorted(words))}
-    return blind, prefix is not None, Shapes(marks)
+    return blind, prefix is not None, marks
 
 
 def _overlap(one: bytes, other: bytes) -> bool:
@@ -127,7 +184,7 @@ def _words(parts: Iterable[tuple[Any, Any]]) -> Iterator[str | None]:
 
 def _word(run: str) -> Iterator[str | None]:
     if not _DIGITS.isdisjoint(map(ord, run)):
-        yield run if len(run) >= _SHORTEST else None
+        yield run if len(run) >= _SHORTEST and "\n" not in run else None
 
 
 def _words_of(name: str, value: Any) -> Iterator[str | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 _WORDS = re.compile(r"[A-Za-z]+(?: [A-Za-z]+)*")
@@ -83,8 +84,9 @@ def _longest(words: _Any) -> _Any:
     return frozenset(max(word.split(), key=len) for word in words)
 
 
+@lru_cache(1000)
 def parse(regex: str) -> Any:
-    """What Python makes of it: pairs of an operation and its argument."""
+    """What Python makes of it: pairs of an operation and its argument. They are kept until parse.cache_clear()."""
     return _parser.parse(regex)
 
 

@@ -22,9 +22,9 @@ def at_once(lines: list[str], spec: FilterSpec, most: int) -> list[Sight | None]
     """None: sift() does not tell of the line."""
     eye, told = Recogniser(spec), list[Sight | None]()
     for i in range(0, len(lines), most):
-        text = "".join(f"{line}\n" for line in lines[i : i + most])
-        found = {text[begin:end]: sight for begin, end, sight in eye.sift(text, NOW)}
-        told += [found.get(line) for line in lines[i : i + most]]
+        some = lines[i : i + most]
+        found = dict(eye.sift("".join(f"{line}\n" for line in some), NOW))
+        told += [found.get(j) for j in range(len(some))]
     return told
 
 
@@ -105,6 +105,28 @@ def test_sessions_and_dates():
     for most in (1, 3, 7, 1000):
         told = same(lines, f"^{FAILED}", logtype="file", most=most, **SSH)
     assert told[0].time == 1_795_219_320.0  # 2026-11-21T00:02:00Z
+
+
+@pytest.mark.parametrize("behind", [" ", ".5 ", "] ", ",", "+0100 ", " CET "])
+def test_lines_of_one_minute(behind):
+    seconds = ("01", "01", "59", "07", "61", "x1", "08", "08.25", "9", "10")
+    lines = [f"2026-11-21 01:02:{second}{behind}failed for x from 192.0.2.{i} port 1" for i, second in enumerate(seconds, 1)]
+    lines += [lines[0], lines[0].replace("01:02", "01:03"), "no date: failed for x from 192.0.2.9 port 1", lines[2]]
+    for most in (1, 4, 1000):
+        told = same(lines, FAILED, logtype="file", logtimezone="UTC", most=most)
+    assert [told[i].time is not None for i in (0, 2, 12)] == [True, True, False]
+
+
+def test_a_date_amid_what_is_captured():
+    lines = [f"user joe [21/Nov/2026:01:02:0{i}] x{i} failed from 192.0.2.{i}" for i in range(1, 9)]
+    told = same(lines, "^user <F-USER>.+</F-USER> failed from <HOST>", logtype="file", logtimezone="UTC")
+    assert told[3].fields["user"] == "joe [] x4"
+
+
+def test_words_with_digits_that_meet_where_the_date_was():
+    lines = [f"app{i}2026-11-21 01:02:03{j} failed from 192.0.2.1" for i in (1, 2) for j in (1, 2, 1)]
+    told = same(lines, "^app11 failed from <HOST>", logtype="file", datepattern="**%Y-%m-%d %H:%M:%S**", logtimezone="UTC")
+    assert [sight.result for sight in told] == ["failure", "missed", "failure", "missed", "missed", "missed"]
 
 
 def test_ignored_lines():
