@@ -100,7 +100,7 @@ _TYPES = {
         {"address": "string", "until": "?float", "origin": "string", "reason": "string"},
     ),
     "Event": Struct(
-        "event: failure, ban, unban, or another word for what concerns the whole daemon (reload, trouble).\n"
+        "event: failure, ban or unban.\n"
         "text: the log line of a failure, the reason of a ban, why it ended. until: null for a ban for ever.",
         {
             "event": "string",

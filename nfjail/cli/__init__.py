@@ -20,8 +20,13 @@ from nfjail.text import printable
 VERBS = ("run", "check", "test", "import", "ctl")
 _MODULES = {"import": "importing"}  # `import` is a word of Python's own
 
+EXAMPLES = """\
+  nfjail ctl status                   what is watched, and how much it found
+  nfjail ctl why 192.0.2.7            why somebody is banned
+  nfjail ctl --help                   each verb has more examples"""
 EXIT_CODES = """\
-exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 the daemon is not running, 78 mistakes in the configuration"""
+exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 the daemon is not
+running, 78 mistakes in the configuration. Manual: nfjail(1), nfjail.toml(5)"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -57,9 +62,9 @@ def _explain(arguments: list[str]) -> NoReturn:
 
 def top_parser() -> argparse.ArgumentParser:
     """What stands before a verb, and the verbs by name. The manual and the completions are made from it, too."""
-    parser = described_parser("nfjail", "keeps attackers out of this machine", "")
+    parser = described_parser("nfjail", "keeps attackers out of this machine", EXAMPLES)
     parser.add_argument("--version", action="version", version=f"nfjail {__version__}")
-    parser.epilog = EXIT_CODES
+    parser.epilog = f"{parser.epilog}\n\n{EXIT_CODES}"
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for verb in VERBS:
         verbs.add_parser(verb, help=_module(verb).HELP)

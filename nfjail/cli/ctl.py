@@ -84,9 +84,9 @@ VERBS: dict[str, Verb] = {
     ),
     "ban": Verb(
         "ban addresses or networks",
-        "  nfjail ctl ban 192.0.2.7                               on all ports, in the jail manual\n"
+        "  nfjail ctl ban 192.0.2.7                  on all ports, in the jail manual\n"
         "  nfjail ctl ban 192.0.2.0/24 2001:db8::/64 --for 2h\n"
-        '  nfjail ctl ban 192.0.2.7 --jail sshd --for forever --reason "seen on the list of the CERT"',
+        '  nfjail ctl ban 192.0.2.7 --jail sshd --for 4w --reason "named by the CERT"',
         (
             Argument("addresses", "an address, or a network like 192.0.2.0/24", {"metavar": "ADDR", "nargs": "+"}),
             _jail("only from what this jail protects (default: manual: from everything)"),
@@ -99,7 +99,7 @@ VERBS: dict[str, Verb] = {
     "unban": Verb(
         "end bans before their time",
         "  nfjail ctl unban 192.0.2.7\n  nfjail ctl unban 192.0.2.7 --jail sshd\n"
-        "  nfjail ctl unban --jail sshd                           everybody in it\n  nfjail ctl unban --all",
+        "  nfjail ctl unban --jail sshd              everybody in it\n  nfjail ctl unban --all",
         (
             Argument("addresses", "an address or network that is banned", _ADDR),
             _jail("only in this jail (default: in all); without ADDR: all its bans"),
@@ -121,7 +121,7 @@ VERBS: dict[str, Verb] = {
     ),
     "set": Verb(
         "a jail's settings in force, and their change until the next reload",
-        "  nfjail ctl set sshd                                    shows them\n"
+        "  nfjail ctl set sshd                       shows them\n"
         "  nfjail ctl set sshd --bantime 2h --maxretry 3\n"
         "  nfjail ctl set sshd --ignore 192.0.2.0/24 friend.example",
         (
@@ -136,13 +136,13 @@ VERBS: dict[str, Verb] = {
     ),
     "reload": Verb(
         "read the configuration again; with a mistake in it, everything stays as it is",
-        "  nfjail check && nfjail ctl reload",
+        "  nfjail ctl reload\n  nfjail check && nfjail ctl reload",
         (),
         ctl_verbs.reload,
     ),
     "ping": Verb("whether the daemon is there and answers", "  nfjail ctl ping && echo well", (), ctl_verbs.ping),
     "flush": Verb(
-        "remove all bans, and all of nfjail's from the firewall, at once and without asking back",
+        "remove all bans, and all of nfjail's from the firewall, without asking back",
         "  nfjail ctl flush",
         (),
         ctl_verbs.flush,

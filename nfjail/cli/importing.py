@@ -23,14 +23,17 @@ from nfjail.text import printable
 
 HELP = "turn fail2ban's configuration into nfjail's"
 EXAMPLES = """\
-  nfjail import                             print what /etc/fail2ban becomes
-  nfjail import -o /etc/nfjail              write it to /etc/nfjail/conf.d, a file for each jail
-  nfjail import ./fail2ban -o ./nfjail      then try it with: nfjail check --config ./nfjail
-  nfjail import --bans                      go on with fail2ban's running bans, once nfjail runs with its jails"""
+  nfjail import                         print what /etc/fail2ban becomes
+  nfjail import -o /etc/nfjail          write that, a file for each jail
+  nfjail import ./fail2ban -o ./nfjail
+  nfjail check --config ./nfjail        for a try elsewhere
+  nfjail import --bans                  go on with fail2ban's running bans,
+                                        once nfjail runs with its jails"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", nargs="?", default=ETC, help=f"where fail2ban's configuration is (default: {ETC})")
+    folder = f"where fail2ban's configuration is (default: {ETC})"
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", default=ETC, help=folder)
     parser.add_argument("-o", "--output", metavar="DIR", help="write to DIR/conf.d/*.toml instead of printing")
     parser.add_argument("--force", action="store_true", help="replace files that are there already")
     bans = "take over the bans that are running, from fail2ban's database (default: where fail2ban.conf says)"
@@ -102,4 +105,5 @@ def _left(texts: Mapping[str, str], output: str | None) -> Iterator[str]:
 
 def _next(output: str | None) -> Iterator[str]:
     if output is not None:
-        yield f"next: nfjail check --config {_config_dir(output)}; then stop fail2ban, start nfjail, and: nfjail import --bans"
+        check = f"nfjail check --config {_config_dir(output)}"
+        yield f"next: {check}; then start nfjail, and: nfjail import --bans; then stop fail2ban"

@@ -9,13 +9,17 @@ EXAMPLES = """\
   nfjail run                          what the service does
   nfjail run -v                       also tell each failure
   nfjail run --config ./etc --state ./state --runtime ./run
-                                      a second one beside it, with another table in its configuration"""
+                                      a second one beside it (with another
+                                      table in its configuration)"""
+
+_STATE = "where bans are kept (default: /var/lib/nfjail)"
+_RUNTIME = "where the control socket is (default: /run/nfjail)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="DIR", help="read DIR/conf.d/*.toml (default: /etc/nfjail)")
-    parser.add_argument("--state", metavar="DIR", default="/var/lib/nfjail", help="where bans are kept")
-    parser.add_argument("--runtime", metavar="DIR", default="/run/nfjail", help="where the control socket is")
+    parser.add_argument("--state", metavar="DIR", default="/var/lib/nfjail", help=_STATE)
+    parser.add_argument("--runtime", metavar="DIR", default="/run/nfjail", help=_RUNTIME)
     parser.add_argument("-v", "--verbose", action="store_true", help="tell each failure, not only bans")
 
 

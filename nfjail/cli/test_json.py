@@ -10,19 +10,26 @@ from nfjail.core.recognise import Sight
 from nfjail.core.whom import Judge
 
 MEANING = """\
---json prints one object for each line of the input, in their order, also for empty ones:
+--json prints one object for each line of the input, also for empty ones:
   line     its number, from 1
-  result   "failure"; "helper": a line that is none, but may be needed for one (the rest of a session's lines, or a failure
-           of which it is not yet known whose); "ignored": because of an ignoreregex; "missed": everything else
-  host     whom the line is about: an address or network as it is written properly, a host name (it is not resolved), or
-           any other id; null: nobody, or not yet known
-  time     when it was written, ISO 8601 with offset: the date in the line, or else that of a line not long before (of
-           journal entries their own, or --now); null: not known
-  pattern  index of the failregex that fits, from 0; null: none does. A line that fits, but names nobody who could be
-           banned (as 999.1.1.1), is missed, and has its pattern nevertheless
-  fields   all that was captured, by name in lower case (<F-USER> is "user"), with that of earlier lines of its session: a
-           text each; a list, where there are several (<F-TUPLE_ID>, or "users": all that a session has tried)
-A pattern that looks at several lines (maxlines) is found with the last of them; the ones before it are missed."""
+  result   "failure"; "helper": a line that is none, but may be needed for one
+           (the rest of a session's lines, or a failure of which it is not yet
+           known whose); "ignored": because of an ignoreregex; "missed": else
+  host     whom the line is about: an address or network as it is written
+           properly, a host name (it is not resolved), or any other id; null:
+           nobody, or not yet known
+  time     when it was written, ISO 8601 with offset: the date in the line, or
+           else that of a line not long before (of journal entries their own,
+           or --now); null: not known
+  pattern  index of the failregex that fits, from 0; null: none does. A line
+           that fits, but names nobody who could be banned (as 999.1.1.1), is
+           missed, and has its pattern nevertheless
+  fields   all that was captured, by name in lower case (<F-USER> is "user"),
+           with that of earlier lines of its session: a text each; a list,
+           where there are several (<F-TUPLE_ID>, or "users": all that a
+           session has tried)
+A pattern that looks at several lines (maxlines) is found with the last of
+them; the ones before it are missed."""
 
 _NO_MORE = ', "pattern": null, "fields": {}}\n'
 

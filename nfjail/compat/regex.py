@@ -70,7 +70,7 @@ def parser() -> OptionParser:
     add("--timezone", "--TZ", help="time zone of dates that name none")
     add("-e", "--encoding", default=locale.getpreferredencoding(False), help="of the file (default: the locale's)")
     add("-r", "--raw", action="store_true", default=False, help="do not resolve host names")
-    add("--usedns", help="yes, warn, no or raw")
+    add("--usedns", help="whether host names are resolved: yes, warn, no or raw")
     add("-L", "--maxlines", type=int, default=0, help="lines that patterns see at once")
     add("-m", "--journalmatch", help="entries of the journal, in place of the filter's")
     add("-V", action="callback", callback=_print_version, help="print the bare version")

@@ -22,6 +22,7 @@ from nfjail.compat.error import CommandError, refused
 from nfjail.compat.house import House
 from nfjail.compat.pickled import CLOSE, END, UnreadableError, answered, failed, read
 from nfjail.errors import NfjailError
+from nfjail.notify import notify
 
 SOCKET = "/run/fail2ban/fail2ban.sock"
 _MAX_CLIENTS = 32
@@ -31,22 +32,29 @@ _PATIENCE = 600.0  # seconds that a client may be idle
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until SIGTERM or SIGINT. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="nfjail-fail2ban-socket", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--socket", metavar="FILE", default=SOCKET, help=f"where to listen (default: {SOCKET})")
-    parser.add_argument("--runtime", metavar="DIR", default=RUNTIME, help="where the daemon's control socket is")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         listener = _listen(options.socket)
     except OSError as error:
         print(f"nfjail-fail2ban-socket: cannot listen at {options.socket}: {error.strerror or error}", file=sys.stderr)
         return 1
+    notify("READY=1")
     try:
         _serve(listener, options.runtime)
     except KeyboardInterrupt:
         return 130
     finally:
         os.unlink(options.socket)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(prog="nfjail-fail2ban-socket", description=__doc__, allow_abbrev=False)
+    made.add_argument("--socket", metavar="FILE", default=SOCKET, help=f"where to listen (default: {SOCKET})")
+    where = f"where the daemon's control socket is (default: {RUNTIME})"
+    made.add_argument("--runtime", metavar="DIR", default=RUNTIME, help=where)
+    return made
 
 
 def _listen(path: str) -> socket.socket:

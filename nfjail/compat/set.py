@@ -151,7 +151,7 @@ def _fixed(option: str, instead: str) -> Callable[[House, Words], Any]:
 
 _SERVER: dict[str, Callable[[House, Words], Any]] = {
     "loglevel": _fixed("loglevel", "it tells failures and bans always; systemctl edit nfjail can give `nfjail run` -v"),
-    "logtarget": _fixed("logtarget", f'write fail2ban_log = "/var/log/fail2ban.log" into a file in {_CONF}, and reload'),
+    "logtarget": _fixed("logtarget", f'write fail2ban_log = "/var/log/nfjail/fail2ban.log" into a file in {_CONF}, and reload'),
     "syslogsocket": _fixed("syslogsocket", "it logs to the journal"),
     "dbfile": _fixed("dbfile", "nfjail run --state DIR says where the store is"),
     "dbmaxmatches": _fixed("dbmaxmatches", "write maxmatches into the jails"),

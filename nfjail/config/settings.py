@@ -78,7 +78,7 @@ SETTINGS = (
     *_in(
         "firewall",
         ("hook", word(("prerouting", "input")), "prerouting", "where nftables stops packets"),
-        ("priority", PRIORITY, "raw", "before which others of nftables' chains there"),
+        ("priority", PRIORITY, "raw", "the place of nfjail's chain among others there"),
         ("iptables", _IPTABLES, "iptables", "the command for banaction iptables; ip6tables accordingly"),
         ("chain", _CHAIN, "INPUT", "the chain of iptables that jumps to nfjail's", "iptables_chain"),
     ),
@@ -104,9 +104,9 @@ SETTINGS = (
         ("blocktype", word(("reject", "tcp-reset", "drop")), "reject", "what the banned get for an answer"),
         ("maxmatches", whole(0, 10_000), None, "failures kept as evidence of a ban; default: maxretry"),
         ("usedns", _USEDNS, None, "for fail2ban's filters: whether names in a log are resolved; default: the filter's"),
-        ("logtimezone", ZONE, None, "for these, too: the zone of times that name none; default: the filter's"),
-        ("datepattern", LINES, None, "for these, too: how dates look; default: the filter's"),
-        ("maxlines", whole(1, 10_000), None, "for these, too: how many lines a pattern sees at once; default: the filter's"),
+        ("logtimezone", ZONE, None, "for fail2ban's filters: the zone of times that name none; default: the filter's"),
+        ("datepattern", LINES, None, "for fail2ban's filters: how dates look; default: the filter's"),
+        ("maxlines", whole(1, 10_000), None, "for fail2ban's filters: lines that patterns see at once; default: the filter's"),
     ),
     *_in(
         INCREMENT,

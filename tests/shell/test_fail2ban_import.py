@@ -160,7 +160,7 @@ ignoreregex = ['^no 192\\.']
         mail: carried over, but:
           action tell: it runs `mail root`, and nfjail runs no actions yet
         2 of 2 jails carried over; 1 more are not enabled
-        next: nfjail check --config {tmp_path}/out; then stop fail2ban, start nfjail, and: nfjail import --bans
+        next: nfjail check --config {tmp_path}/out; then start nfjail, and: nfjail import --bans; then stop fail2ban
         """)
 
 
