@@ -6,6 +6,7 @@ wake-up does a bounded piece of work for one client. The methods stand in interf
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import grp
@@ -21,6 +22,7 @@ from nfjail import __version__
 from nfjail.connection import Caller, Connection
 from nfjail.errors import NfjailError
 from nfjail.interface import INTERFACES, NFJAIL, SERVICE, SOCKET
+from nfjail.owned import open_owned
 from nfjail.varlink import Request, VarlinkError, describe, frame, misfit
 
 __all__ = ["Caller", "Control", "Desk"]
@@ -200,7 +202,7 @@ def _claim(runtime: str) -> int:
         if not os.path.isdir(runtime):
             os.makedirs(runtime)
             os.chmod(runtime, 0o755)  # whatever the umask: the group's members must get to the socket
-        lock = os.open(os.path.join(runtime, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        lock = open_owned(os.path.join(runtime, "lock"), 0)
     except OSError as error:
         advice = "run it as root, or give it another --runtime directory"
         raise NfjailError(f"cannot use the runtime directory {runtime}: {error.strerror}", advice) from None
@@ -224,14 +226,19 @@ def _listen(path: str) -> socket.socket:
             os.unlink(path)
         listener.bind(path)
         os.chmod(path, 0o600)
-        try:
-            os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
-            os.chmod(path, 0o660)
-        except (KeyError, PermissionError):
-            pass  # no such group, or not root: then it is the owner's alone
+        _open_to_group(path)
         listener.listen(MAX_CLIENTS)  # nobody gets in before this line, whatever the mode was
     except OSError as error:
         listener.close()
         advice = "choose another --runtime directory: writable, and with a short name (107 bytes with the socket's)"
         raise NfjailError(f"cannot listen at {path}: {error.strerror or error}", advice) from None
     return listener
+
+
+def _open_to_group(path: str) -> None:
+    """Unless there is no such group, or this is another user's process: then it stays the owner's alone."""
+    with contextlib.suppress(KeyError, PermissionError):
+        group = grp.getgrnam(GROUP).gr_gid
+        if os.stat(path).st_gid != group:  # the service has the group already, and may not change owners
+            os.chown(path, -1, group)
+        os.chmod(path, 0o660)

@@ -53,12 +53,21 @@ class Regime:
         self._restore(now)
         self._engine.sync(now)
         self._engine.positions |= self._store.positions()
-        self._firewalls.clear_left(self._engine.positions.get(_KINDS, ""))
-        self._engine.positions[_KINDS] = self._firewalls.kinds()
+        self._clear_left()
         self.intake = Intake(self.config, jails, self._counsel, self._engine.positions, now, replay=True)
         self._say_what_is_watched(chosen)
         gc.collect()
         gc.freeze()  # what is here now stays: no need to look through it again and again
+
+    def _clear_left(self) -> None:
+        """Rules in a firewall that is not in use any more; what cannot be removed is tried again at the next start."""
+        before, kinds = self._engine.positions.get(_KINDS, ""), self._firewalls.kinds()
+        try:
+            self._firewalls.clear_left(before)
+        except NfjailError as error:
+            log.error("what was banned before with another banaction stays there: %s", error)
+            kinds = " ".join(sorted({*before.split(), *kinds.split()}))
+        self._engine.positions[_KINDS] = kinds
 
     def _restore(self, now: float) -> None:
         """The bans that the store holds, and if it was lost, those that the kernel holds."""

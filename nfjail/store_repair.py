@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from io import FileIO
 
 from nfjail.core.model import Ban
+from nfjail.owned import open_owned
 from nfjail.store_rows import Ignored, read_ignored, read_positions, write, write_ignored
 from nfjail.store_schema import StoreError, check, connect, damaged, migrate, reported, transaction
 
@@ -24,7 +25,7 @@ def lock(path: str) -> FileIO:
     names the holder.
     """
     with reported(path):
-        held = FileIO(os.open(path + ".lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
+        held = FileIO(open_owned(path + ".lock", 0), "r+")
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -77,7 +78,7 @@ def build(path: str, bans: Iterable[Ban], positions: Mapping[str, str], ignored:
     _remove(new)
     try:
         with reported(new):
-            os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            os.close(open_owned(new, os.O_EXCL))
             with closing(connect(new)) as db:
                 migrate(db, new)
                 with transaction(db):

@@ -18,7 +18,7 @@ import pytest
 ORDER = (
     "compat", "__main__", "cli", "daemon", "desk", "regime", "intake", "counsel", "exempt", "guard", "assembly", "tell",
     "fail2ban_log", "control", "connection", "interface", "varlink", "engine", "config", "fail2ban",
-    "store", "source", "firewall", "action", "watchdog", "addresses", "resolver", "names", "notify", "log", "text",
+    "store", "source", "firewall", "action", "watchdog", "addresses", "resolver", "names", "notify", "log", "owned", "text",
     "core", "errors",
 )  # fmt: skip
 MODULE_LINES = 300

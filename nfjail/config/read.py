@@ -25,10 +25,13 @@ _PLACE = re.compile(r" \(at (line (\d+), column \d+|end of document)\)$")
 
 
 def vendor_folder() -> str:
-    """The conf.d that comes with nfjail: beside the package in a checkout, else where distributions install it."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    tree = os.path.join(os.path.dirname(package), "conf.d")
-    return tree if os.path.isfile(os.path.join(tree, "00-nfjail.toml")) else _INSTALLED
+    """The conf.d that comes with nfjail: beside the package in a checkout, else where it was installed."""
+    beside = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    prefix = os.path.dirname(os.path.dirname(os.path.dirname(beside)))  # of PREFIX/lib/python3.N/site-packages
+    for folder in (os.path.join(beside, "conf.d"), os.path.join(prefix, "share", "nfjail", "conf.d")):
+        if os.path.isfile(os.path.join(folder, "00-nfjail.toml")):
+            return folder
+    return _INSTALLED
 
 
 def read(folders: Sequence[str], problems: Problems) -> Node:

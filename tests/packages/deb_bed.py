@@ -1,0 +1,69 @@
+"""What the tests of Debian's packages share: the packages themselves, built once for each state of the tree.
+
+They are built from the source tarball, not from the checkout: what is missing there is missed here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# As a user's shell has it, and nothing of the Python that runs the tests.
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"}
+
+
+def build(kind: str, output: Path, tree: Path = ROOT, **settings: str) -> list[Path]:
+    """Runs packaging/build KIND; settings: its environment. Returns what it says that it made."""
+    command = [str(tree / "packaging" / "build"), kind, "-o", str(output)]
+    done = subprocess.run(command, env={**ENVIRONMENT, **settings}, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return [Path(line) for line in done.stdout.splitlines()]
+
+
+def cache() -> Path:
+    """The folder of what test runs keep for each other, as the bed's scripts have it."""
+    return Path(os.environ.get("NFJAIL_BED") or Path(tempfile.gettempdir()) / "nfjail-bed")
+
+
+@functools.cache
+def built() -> Path:
+    """The folder with all that `packaging/build deb` makes of the tree as it is now."""
+    packages = cache() / "packages"
+    packages.mkdir(parents=True, exist_ok=True)
+    with open(packages / "lock", "w") as lock, tempfile.TemporaryDirectory(prefix="new-", dir=packages) as new:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes: one builds, the others wait for it
+        [tarball] = build("source", Path(new))
+        folder = packages / hashlib.sha256(tarball.read_bytes()).hexdigest()[:16]
+        if not folder.is_dir():
+            build("deb", Path(new, "made"), unpacked(tarball, Path(new)))
+            _forget_older(packages, 4)
+            Path(new, "made").rename(folder)
+    return folder
+
+
+def _forget_older(packages: Path, keep: int) -> None:
+    there = [path for path in packages.iterdir() if path.is_dir() and not path.name.startswith("new-")]
+    for path in sorted(there, key=lambda path: path.stat().st_mtime)[:-keep]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def built_deb(package: str = "nfjail") -> Path:
+    """The .deb of one of the packages."""
+    [deb] = built().glob(f"{package}_*_all.deb")
+    return deb
+
+
+def unpacked(tarball: Path, into: Path) -> Path:
+    """The folder that is in a source tarball."""
+    into.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["tar", "-xzf", str(tarball), "-C", str(into)], check=True)
+    with tarfile.open(tarball) as archive:
+        return into / archive.getnames()[0].partition("/")[0]
