@@ -45,6 +45,8 @@ def open_database(path: str, now: float) -> tuple[sqlite3.Connection, bool]:
         if not os.path.exists(path):
             put_in_place(build(path, (), {}, (), now), path, now)
             return connect(path), True
+        if os.path.islink(path):  # the folder is the service's: root must not be led elsewhere from there
+            raise StoreError(f"{path} is a link", "put the file itself there, or give its folder with --state")
         if os.stat(path).st_size == 0:
             raise damaged(path, "it is empty")
         os.chmod(path, 0o600)

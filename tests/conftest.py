@@ -1,10 +1,12 @@
-"""What all tests share: where the test bed is, and the watch over this machine's own firewall."""
+"""What all tests share: where the test bed is, the watch over this machine's own firewall, and which tests stay together."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,3 +28,16 @@ def no_test_touches_the_machines_own_firewall() -> Iterator[None]:
     before = own_tables()
     yield
     assert own_tables() == before
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
+    """Several processes (pytest -n 2): each takes one file after the other, or all tests of one installed system."""
+    from xdist.scheduler import LoadScopeScheduling  # pytest-xdist is here if this is called
+
+    class Together(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            system = re.match(r"tests/installed/.*\[(bookworm|trixie)\b", nodeid)
+            return system[1] if system else nodeid.partition("::")[0]
+
+    return Together(config, log)

@@ -8,7 +8,7 @@ from nfjail.config.filters import ReadFilter, compile_filter, read_filters
 from nfjail.config.foreign import ReadForeign, check_spec
 from nfjail.config.jails import read_jails
 from nfjail.config.problem import ConfigError, Node, Problems
-from nfjail.config.read import RUNTIME, find_local, merge, read, vendor_folder
+from nfjail.config.read import RUNTIME, find_local, find_runtime, merge, read, vendor_folder
 from nfjail.config.settings import section
 from nfjail.config.tables import inner_table, read_top, read_values
 from nfjail.config.types import Config
@@ -24,7 +24,7 @@ def load(config_dir: str | None, *, vendor: str | None = None, runtime: str | No
     problems = Problems()
     local = find_local(config_dir, problems)
     shipped = read([vendor_folder() if vendor is None else vendor], problems)
-    written = read([RUNTIME if runtime is None else runtime, local], problems)
+    written = read([*find_runtime(runtime or RUNTIME, problems), local], problems)
     notes: list[str] = []
     root = _with_fail2ban(shipped, written, notes, problems)
     values = read_top(root, problems)

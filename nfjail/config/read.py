@@ -56,6 +56,18 @@ def find_local(config_dir: str | None, problems: Problems) -> str:
     return conf_d
 
 
+def find_runtime(folder: str, problems: Problems) -> list[str]:
+    """The folder of what holds until the next boot; none if another user could have put it there to tell root what to do."""
+    try:
+        owner = os.lstat(folder).st_uid
+    except OSError:  # it is not there, mostly; else reading it tells
+        return [folder]
+    if owner in (0, os.geteuid()):
+        return [folder]
+    problems.add(folder, "", f"it belongs to user {owner}, not to root", f"see what is in it, then: chown root: {folder}")
+    return []
+
+
 def _names(folder: str, problems: Problems) -> list[str]:
     try:
         names = os.listdir(folder)

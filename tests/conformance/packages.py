@@ -32,7 +32,7 @@ def unpacked(suite: str) -> Path:
     """The folder into which the suite's package ("bookworm": 1.0.2, "trixie": 1.1.0) was unpacked."""
     folder = CACHE / suite
     if not _whole(folder):
-        with _alone():
+        with alone():
             if not _whole(folder):
                 _fetch(suite, folder)
     return folder
@@ -55,11 +55,13 @@ def config_of(suite: str, name: str) -> Path:
 
 
 def environment(suite: str, **more: str) -> dict[str, str]:
-    """What a process needs around it to import the suite's fail2ban: none of its files is written, compiled ones neither."""
+    """What a process needs around it to import the suite's fail2ban. Nothing is written there: compiled files lie elsewhere."""
     path = str(unpacked(suite) / PYTHON)
     if sys.version_info >= (3, 12):  # asyncore is no longer Python's own; the newer package brings its copy
         path += f":{unpacked('trixie') / PYTHON}/fail2ban/compat"
-    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore", **more}
+    around = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    compiled = str(CACHE / "compiled")
+    return {**around, "PYTHONPATH": path, "PYTHONPYCACHEPREFIX": compiled, "PYTHONWARNINGS": "ignore", **more}
 
 
 def _whole(folder: Path) -> bool:
@@ -67,8 +69,8 @@ def _whole(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Several test runs may want the packages at once: one of them fetches."""
+def alone() -> Iterator[None]:
+    """Several test processes may want the packages at once: one of them fetches."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -8,7 +8,6 @@ seconds.
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import subprocess
@@ -27,6 +26,7 @@ import pytest
 
 from nfjail.core.dates import DateDetector, DatePatternError
 from nfjail.core.zones import OFFSETS
+from tests.zone import in_zone
 
 NOW = 1124013600.0
 ZONE = "CET-01CEST-02,M3.5.0,M10.5.0"
@@ -35,14 +35,8 @@ SUITES = tuple(packages.SUITES)
 
 @pytest.fixture(autouse=True, scope="module")
 def _in_central_europe() -> Iterator[None]:
-    before = os.environ.get("TZ")
-    os.environ["TZ"] = ZONE
-    time.tzset()
-    yield
-    os.environ.pop("TZ")
-    if before is not None:
-        os.environ["TZ"] = before
-    time.tzset()
+    with in_zone(ZONE):
+        yield
 
 
 def fail2ban(suite: str, jobs: object, now: float = NOW) -> list:

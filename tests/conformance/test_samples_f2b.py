@@ -5,8 +5,6 @@ The clock stands at the samples' own moment, in their zone; see sample_logs.py.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cache
@@ -22,21 +20,15 @@ from nfjail.core.model import parse_address
 from nfjail.core.recognise import Recogniser, Sight
 from nfjail.core.spec import FilterSpec
 from nfjail.fail2ban.filters import load_filter
+from tests.zone import in_zone
 
 FILTERS = [(suite, name) for suite in SUITES for name in names(suite)]
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _in_central_europe() -> Iterator[None]:
-    before = os.environ.get("TZ")
-    os.environ["TZ"] = ZONE
-    time.tzset()
-    yield
-    if before is None:
-        del os.environ["TZ"]
-    else:
-        os.environ["TZ"] = before
-    time.tzset()
+    with in_zone(ZONE):
+        yield
 
 
 @cache

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
@@ -11,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from nfjail.core.dates import DateDetector, DatePatternError
+from tests.zone import in_zone
 
 UTC = timezone.utc
 SUMMER = datetime(2026, 7, 1, 12)
@@ -144,14 +143,8 @@ def test_a_zone_that_nobody_knows(zone: str) -> None:
 
 @pytest.fixture
 def berlin() -> Iterator[None]:
-    before = os.environ.get("TZ")
-    os.environ["TZ"] = "Europe/Berlin"
-    time.tzset()
-    yield
-    os.environ.pop("TZ")
-    if before is not None:
-        os.environ["TZ"] = before
-    time.tzset()
+    with in_zone("Europe/Berlin"):
+        yield
 
 
 @pytest.mark.usefixtures("berlin")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
@@ -12,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nfjail.core.syslog import Head, Stamps, parse_head
+from tests.zone import in_zone
 
 NOW = 1_795_356_901.0  # 2026-11-22T14:15:01Z
 
@@ -19,15 +18,8 @@ NOW = 1_795_356_901.0  # 2026-11-22T14:15:01Z
 @pytest.fixture
 def zone(request: pytest.FixtureRequest) -> Iterator[None]:
     """The process is in the time zone that the test names."""
-    before = os.environ.get("TZ")
-    os.environ["TZ"] = request.param
-    time.tzset()
-    yield
-    if before is None:
-        del os.environ["TZ"]
-    else:
-        os.environ["TZ"] = before
-    time.tzset()
+    with in_zone(request.param):
+        yield
 
 
 utc = pytest.mark.parametrize("zone", ["UTC"], indirect=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
 import signal
@@ -24,10 +25,11 @@ from nfjail.compat.client import main
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/conformance"))
 
-from packages import CACHE, environment, unpacked  # noqa: E402
+from packages import CACHE, alone, environment, unpacked  # noqa: E402
 
 T = TypeVar("T")
 SHIM = ROOT / "packaging/compat/fail2ban-client"
+CLIENTS = Path(__file__).with_name("fail2ban_clients.py")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(,\d{3})?")
 
 _FAIL2BAN = """\
@@ -94,6 +96,17 @@ class House:
         return self.log.read_text() if self.log.exists() else ""
 
 
+class Fail2ban(House):
+    """Its client is ready, as long as the server is up."""
+
+    clients: subprocess.Popen[str]
+
+    def ask(self, *words: str) -> Said:
+        self.clients.stdin.write(json.dumps([*self.command, *words]) + "\n")
+        self.clients.stdin.flush()
+        return _said(*json.loads(self.clients.stdout.readline()))
+
+
 class Nfjail(House):
     """Its client runs in this process: quicker."""
 
@@ -119,7 +132,8 @@ def _said(out: str, errors: str, code: int) -> Said:
 
 @contextlib.contextmanager
 def fail2ban(suite: str, folder: Path, logs: Path, jails: str = _FAIL2BAN) -> Iterator[House]:
-    """The package's own server."""
+    """The package's own server; logs: the folder of what it watches."""
+    _make_logs(logs)
     conf = folder / "fail2ban"
     package = unpacked(suite)
     subprocess.run(["cp", "-r", str(package / "etc/fail2ban"), str(conf)], check=True)
@@ -132,15 +146,18 @@ def fail2ban(suite: str, folder: Path, logs: Path, jails: str = _FAIL2BAN) -> It
         f"pidfile = {files['pid']}\ndbfile = {files['db']}\n"
     )
     python = ["/usr/bin/python3", "-W", "ignore"]  # Debian's: the package is made for it
-    client = [*python, str(package / "usr/bin/fail2ban-client"), "-c", str(conf)]
+    client = [str(package / "usr/bin/fail2ban-client"), "-c", str(conf)]
     server = ["unshare", "-n", *python, str(package / "usr/bin/fail2ban-server"), "-c", str(conf), "-f", "start"]
-    house = House(folder, files["log"], client, environment(suite))
-    with _running(house, server, house.settings, lambda: "Server ready" in house.ask("server-status").out):
+    house = Fail2ban(folder, files["log"], client, environment(suite))
+    piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    house.clients = subprocess.Popen([*python, str(CLIENTS)], env=house.settings, **piped)
+    with house.clients, _running(house, server, house.settings, lambda: "Server ready" in house.ask("server-status").out):
         yield house
 
 
 @contextlib.contextmanager
 def nfjail(folder: Path, logs: Path, config: str = _NFJAIL) -> Iterator[Nfjail]:
+    _make_logs(logs)
     (folder / "etc/conf.d").mkdir(parents=True)
     (folder / "etc/conf.d/bed.toml").write_text(config.format(logs=logs, folder=folder))
     options = ["--config", folder / "etc", "--state", folder / "state", "--runtime", folder / "run"]
@@ -150,6 +167,12 @@ def nfjail(folder: Path, logs: Path, config: str = _NFJAIL) -> Iterator[Nfjail]:
     house = Nfjail(folder, folder / "fail2ban.log", command, settings)
     with _running(house, server, settings, lambda: house.ask("ping").code == 0):
         yield house
+
+
+def _make_logs(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in ("auth.log", "auth2.log", "nginx.log"):
+        (folder / name).touch()
 
 
 @contextlib.contextmanager
@@ -186,11 +209,12 @@ def fail(logs: Path, address: str, times: int) -> None:
 def debian_package(name: str) -> Path:
     """A package of this machine's Debian, unpacked and not installed."""
     folder = CACHE / name
-    if not folder.is_dir():
-        with tempfile.TemporaryDirectory(dir=CACHE) as work_name:
-            work = Path(work_name)
-            subprocess.run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", name], cwd=work, check=True)
-            (package,) = work.glob("*.deb")
-            subprocess.run(["dpkg", "-x", str(package), str(work / "tree")], check=True)
-            (work / "tree").rename(folder)
+    with alone():
+        if not folder.is_dir():
+            with tempfile.TemporaryDirectory(dir=CACHE) as work_name:
+                work = Path(work_name)
+                subprocess.run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", name], cwd=work, check=True)
+                (package,) = work.glob("*.deb")
+                subprocess.run(["dpkg", "-x", str(package), str(work / "tree")], check=True)
+                (work / "tree").rename(folder)
     return folder

@@ -39,9 +39,7 @@ def both(suite: str, folder: Path) -> tuple[str, str]:
     for start in (nfjail, lambda *places: fail2ban(suite, *places)):
         place = folder / str(len(logged))
         logs = place / "logs"
-        logs.mkdir(parents=True)
-        for name in ("auth.log", "auth2.log", "nginx.log"):
-            (logs / name).touch()
+        place.mkdir()
         with start(place, logs) as house:
             logged.append(events(house, logs))
     return logged[0], logged[1]
@@ -85,9 +83,6 @@ def logwatch(log: str) -> str:
 
 @suites
 def test_the_recidive_filter_of_the_package_finds_the_bans(suite, tmp_path):
-    (tmp_path / "logs").mkdir()
-    for name in ("auth.log", "auth2.log", "nginx.log"):
-        (tmp_path / "logs" / name).touch()
     with nfjail(tmp_path, tmp_path / "logs") as house:
         events(house, tmp_path / "logs")
     package = unpacked(suite)
@@ -99,8 +94,6 @@ def test_the_recidive_filter_of_the_package_finds_the_bans(suite, tmp_path):
 
 def test_rotation_of_a_running_daemon(tmp_path):
     """As logrotate does it: rename, then flushlogs."""
-    for name in ("auth.log", "auth2.log", "nginx.log"):
-        (tmp_path / name).touch()
     with nfjail(tmp_path, tmp_path) as house:
         assert house.ask("get", "logtarget").out == f"Current logging target is:\n`- {house.log}\n"
         house.log.rename(tmp_path / "fail2ban.log.1")
@@ -126,8 +119,6 @@ def nfjail_again(house: House):
 
 
 def test_a_log_that_cannot_be_written_stops_nothing(tmp_path):
-    for name in ("auth.log", "auth2.log", "nginx.log"):
-        (tmp_path / name).touch()
     (tmp_path / "fail2ban.log").mkdir()
     with nfjail(tmp_path, tmp_path) as house:
         fail(tmp_path, "192.0.2.66", 3)

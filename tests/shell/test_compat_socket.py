@@ -80,8 +80,6 @@ def serving(house: Nfjail, path: Path) -> Iterator[subprocess.Popen]:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory) -> Iterator[Nfjail]:
     folder = tmp_path_factory.mktemp("house")
-    for name in ("auth.log", "auth2.log", "nginx.log"):
-        (folder / name).touch()
     with nfjail(folder, folder) as running:
         yield running
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,12 @@ def test_what_is_shipped_has_no_defaults_but_those_of_the_program(tmp_path: Path
     bare = bed.load()
     (bed.vendor / "00-nfjail.toml").write_text(shipped)
     assert bed.load() == bare
+
+
+def test_what_holds_until_the_next_boot_is_roots_to_say(tmp_path: Path) -> None:
+    """/run/nfjail is the service's: its user must not tell root's nfjail what to do."""
+    bed = Bed(tmp_path)
+    (bed.runtime / "x.toml").write_text("jail.sshd.maxretry = 99")
+    os.chown(bed.runtime, 12345, -1)
+    [problem] = bed.problems()
+    assert "run: it belongs to user 12345, not to root" in problem

@@ -9,7 +9,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from compat_bed import ROOT
@@ -17,18 +16,16 @@ from compat_bed import ROOT
 from nfjail.core.model import Ban, Failure, Unban, parse_subject
 from nfjail.engine import Counted
 from nfjail.fail2ban_log import Fail2banLog, line
+from tests.zone import in_zone
 
 NOW = 1_700_000_000.25
 V4, NET, V6 = (parse_subject(text) for text in ("192.0.2.1", "192.0.2.0/24", "2001:db8::/64"))
 
 
 @pytest.fixture(autouse=True)
-def utc(monkeypatch):
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+def utc():
+    with in_zone("UTC"):
+        yield
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import logging
 import os
 import select
 import socket
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -233,14 +234,18 @@ def test_a_linked_folder_that_is_made_to_point_elsewhere(tmp_path: Path) -> None
         assert reader.read() == ["two"]
 
 
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A folder for tests of what others may read: pytest keeps tmp_path, and what is above it, to itself."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 def test_an_unreadable_file_is_said_once_with_advice_and_read_when_it_may(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    open_to_all: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = tmp_path / "log"
-    for above in (tmp_path, tmp_path.parent, tmp_path.parent.parent):  # pytest keeps them for itself
-        above.chmod(0o755)
-    folder.mkdir(mode=0o755)
-    path = folder / "auth.log"
+    path = open_to_all / "auth.log"
     append(path, stamped(NOW, "secret"))
     path.chmod(0o600)
     os.seteuid(65534)  # nobody

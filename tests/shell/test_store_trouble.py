@@ -179,6 +179,16 @@ def test_a_read_only_file_system_is_told(tmp_path):
     assert "Read-only file system: see whether its directory exists, may be written to" in done.stderr
 
 
+def test_a_link_is_not_followed(tmp_path):
+    (tmp_path / "elsewhere").write_bytes(b"precious")
+    (tmp_path / "elsewhere").chmod(0o644)
+    (tmp_path / "nfjail.db").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="is a link"):
+        Store.open(str(tmp_path / "nfjail.db"), NOW)
+    assert (tmp_path / "elsewhere").read_bytes() == b"precious"
+    assert (tmp_path / "elsewhere").stat().st_mode & 0o777 == 0o644
+
+
 def test_a_bug_of_the_callers_is_no_trouble_of_the_store(tmp_path):
     store = Store.open(str(tmp_path / "nfjail.db"), NOW)
     with pytest.raises(sqlite3.IntegrityError):

@@ -20,6 +20,10 @@ def addresses(first: int, last: int) -> set[tuple[str, str]]:
     return {("sshd", f"198.51.100.{number}") for number in range(first, last)}
 
 
+BEFORE, MEANWHILE = addresses(0, 10), addresses(10, 110)
+BOTH = BEFORE | MEANWHILE
+
+
 def all_fail(places: set[tuple[str, str]]) -> None:
     for _, address in sorted(places):
         log_failures(LOG, address, 3)
@@ -44,53 +48,51 @@ def fill(filler: Path) -> None:
             file.write(b"x" * 512)
 
 
+@contextmanager
+def on_a_full_disk() -> Iterator[tuple[Nfjail, Path]]:
+    """A running daemon: who failed BEFORE is stored, who failed MEANWHILE is banned all the same. And what fills its disk."""
+    house = Nfjail(JAIL)
+    with small_disk(house) as filler, house as nfjail:
+        all_fail(BEFORE)
+        until(lambda: who(nfjail.stored()) == BEFORE)
+        fill(filler)
+        all_fail(MEANWHILE)
+        until(lambda: who(in_kernel()) == BOTH)
+        yield nfjail, filler
+
+
 @in_bed("journald.sh")
 def test_on_a_full_disk_bans_reach_the_kernel_and_are_stored_when_there_is_room_again():
-    house = Nfjail(JAIL)
-    before, meanwhile = addresses(0, 10), addresses(10, 110)
-    with small_disk(house) as filler, house as nfjail:
-        all_fail(before)
-        until(lambda: who(nfjail.stored()) == before)
-        fill(filler)
-        all_fail(meanwhile)
-        until(lambda: who(in_kernel()) == before | meanwhile)
+    with on_a_full_disk() as (nfjail, filler):
         nfjail.hears("full.*bans still reach the kernel")
         assert re.search("nfjail.db: .*full.*make room", nfjail.trouble()[0])
         assert nfjail.said().count("bans still reach the kernel") == 1  # not once for each
-        missing = meanwhile - who(nfjail.stored())
-        assert missing
+        assert MEANWHILE - who(nfjail.stored())
         nfjail.ctl("ban", "192.0.2.77")
         assert ("manual", "192.0.2.77") in who(in_kernel())
         filler.unlink()
         nfjail.hears("the store works again")
-        wanted = before | meanwhile | {("manual", "192.0.2.77")}
+        wanted = BOTH | {("manual", "192.0.2.77")}
         assert who(nfjail.stored()) == wanted
         assert nfjail.trouble() == []
         assert len(nfjail.stored()) == len(wanted)
         nfjail.stop()
         assert nfjail.rows("PRAGMA integrity_check") == [("ok",)]
         [(evidence,)] = nfjail.rows("SELECT count(*) FROM evidence WHERE json_array_length(failures) = 3")
-        assert evidence == len(before | meanwhile)
+        assert evidence == len(BOTH)
         nfjail.start()
         assert who(in_kernel()) == wanted
 
 
 @in_bed("journald.sh")
 def test_what_could_not_be_stored_before_a_crash_is_decided_again():
-    house = Nfjail(JAIL)
-    before, meanwhile = addresses(0, 10), addresses(10, 110)
-    with small_disk(house) as filler, house as nfjail:
-        all_fail(before)
-        until(lambda: who(nfjail.stored()) == before)
-        fill(filler)
-        all_fail(meanwhile)
-        until(lambda: who(in_kernel()) == before | meanwhile)
+    with on_a_full_disk() as (nfjail, filler):
         nfjail.kill()
-        assert who(in_kernel()) == before | meanwhile
+        assert who(in_kernel()) == BOTH
         nfjail.start()  # the disk is still full
-        until(lambda: who(in_kernel()) == before | meanwhile)
+        until(lambda: who(in_kernel()) == BOTH)
         filler.unlink()
-        until(lambda: who(nfjail.stored()) == before | meanwhile)
+        until(lambda: who(nfjail.stored()) == BOTH)
         assert nfjail.stored("past") == []
 
 

@@ -19,6 +19,7 @@ from nfjail.core.ignore import NEVER
 from nfjail.core.model import parse_address
 from tests.shell.dns_bed import NameServer, ask_here
 from tests.system.house import BED, Nfjail, attack, in_bed, in_kernel, knock, until, who
+from tests.zone import in_zone
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "conformance"))  # its modules import each other by bare names
 
@@ -72,6 +73,17 @@ def test_a_whole_fail2ban_folder_guards_sshd_by_auth_log(suite):
     with Nfjail(f'fail2ban = "{etc(suite, jail)}"\n') as nfjail:
         nfjail.hears("^sshd: watching /var/log/auth.log: a ban after 3 failures in 10m")
         is_cut_off(nfjail)
+
+
+@in_bed("journald.sh")
+def test_what_is_lost_of_a_fail2ban_folder_is_said_at_every_start_and_reload():
+    HOUSE.mkdir()
+    folder = etc("trixie", "[sshd]\nenabled = true\nbackend = systemd\naction = %(action_mw)s\n")
+    lost = "sshd: action sendmail-whois: it sends mail, and nfjail runs no actions yet"
+    with Nfjail(f'fail2ban = "{folder}"\n') as nfjail:
+        assert nfjail.said().count(lost) == 1
+        nfjail.ctl("reload")
+        assert nfjail.said().count(lost) == 2
 
 
 @in_bed("sshd.sh")
@@ -210,11 +222,10 @@ APACHE = "[{:%a %b %d %H:%M:%S.%f %Y}] [auth_basic:error] [pid 7] [client {}:5] 
 
 
 @in_bed("journald.sh")
+@in_zone("Europe/Berlin")
 def test_an_attack_on_a_service_with_its_own_form_of_date_goes_on_over_a_restart():
     """What was counted before the start is found again by the dates that the filter knows."""
     HOUSE.mkdir()
-    os.environ["TZ"] = "Europe/Berlin"
-    time.tzset()
     LOG.write_text("".join(APACHE.format(datetime.fromtimestamp(n), "192.0.2.1") + "\n" for n in range(9_000)))
     filters = etc("bookworm", "") / "filter.d"
     with Nfjail(on_file(f"fail2ban:{filters}/apache-auth.conf")) as nfjail, LOG.open("a", buffering=1) as file:
