@@ -106,9 +106,9 @@ def _print_report(trial: Trial, batches: Iterator[Batch | Block], now: float, ar
     began, interrupted = time.perf_counter(), False
     try:
         for batch in _one_by_one(batches) if args.verbose else batches:
-            if trial.sift and not args.all and isinstance(batch, Block) and batch.size > MANY:
-                tally.sift(batch.text, batch.size, trial.sift(batch.text, now))
-                sample.sift(batch.text, batch.size)
+            if trial.sift and not args.all and isinstance(batch, Block) and len(batch.lines) > MANY:
+                tally.sift(batch.lines, trial.sift(batch.lines, batch.text, now))
+                sample.add(batch.lines)
                 continue
             sights, lines = _sights(trial, batch, now), batch.lines
             sample.add(lines)
@@ -132,13 +132,6 @@ class _Sample:
     def add(self, lines: Sequence[str]) -> None:
         self.lines += lines[-self._done % self._every :: self._every]
         self._done += len(lines)
-        self._thin_out()
-
-    def sift(self, text: str, count: int) -> None:
-        """The same of a text of so many lines."""
-        for place in range(0, len(text), max(1, len(text) * self._every // count)):
-            self.lines.append(text[text.rfind("\n", 0, place) + 1 : text.index("\n", place)])
-        self._done += count
         self._thin_out()
 
     def _thin_out(self) -> None:

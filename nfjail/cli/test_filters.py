@@ -41,7 +41,7 @@ class Eye(Protocol):
 
 
 #: Recogniser.sift
-Sift = Callable[[str, float], list[tuple[int, Sight]]]
+Sift = Callable[[list[str], str, float], list[tuple[int, Sight]]]
 
 
 class Trial(NamedTuple):

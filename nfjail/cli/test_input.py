@@ -16,7 +16,7 @@ from nfjail.cli.test_progress import Progress
 from nfjail.core.journal_line import Get, journal_line, journal_time
 from nfjail.errors import NfjailError
 
-_CHUNK = 262_144  # bytes that are read at once
+_CHUNK = 65_536  # bytes that are read at once: few enough to stay in the processor's cache
 _LONGEST = 1_048_576  # bytes of a line that are kept: a file without line ends must not fill the memory
 
 
@@ -34,14 +34,10 @@ class Batch(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Lines that were there at once, as text: each with its end."""
+    """Lines that were there at once, also as text: each with its end."""
 
+    lines: list[str]
     text: str
-    size: int  # how many
-
-    @property
-    def lines(self) -> list[str]:
-        return self.text[:-1].split("\n")
 
     @property
     def times(self) -> Iterable[None]:
@@ -101,7 +97,7 @@ def _descriptor(descriptor: int, name: str, encoding: str) -> Iterator[Block]:
             if newline:
                 block = _block((rest + whole).decode(encoding, "replace"))
                 rest = behind
-                progress.go_on(len(chunk), block.size)
+                progress.go_on(len(chunk), len(block.lines))
                 yield block
             elif len(rest) < _LONGEST:
                 rest += chunk
@@ -110,9 +106,11 @@ def _descriptor(descriptor: int, name: str, encoding: str) -> Iterator[Block]:
 
 
 def _block(text: str) -> Block:
+    lines = text.split("\n")
     if "\r" in text:
-        text = "\n".join([line.rstrip("\r") for line in text.split("\n")])
-    return Block(f"{text}\n", text.count("\n") + 1)
+        lines = [line.rstrip("\r") for line in lines]
+        text = "\n".join(lines)
+    return Block(lines, f"{text}\n")
 
 
 def _unreadable(name: str, error: OSError) -> InputError:

@@ -69,20 +69,18 @@ class Tally:
                 self.first.append((number, line, sight))
         self.lines = number
 
-    def sift(self, text: str, count: int, told: Sequence[tuple[int, Sight]]) -> None:
-        """The same of so many lines, more than are shown one by one. told: what sift() gave of them."""
+    def sift(self, lines: Sequence[str], told: Sequence[tuple[int, Sight]]) -> None:
+        """The same of more lines than are shown one by one. told: what sift() gave of them."""
         found = Counter([(sight[0], sight[3]) for _, sight in told])
         for (result, pattern), times in found.items():
             self.results[result] += times
             if pattern >= 0 and result not in self.kept:
                 self.hits[pattern] += times
-        self.results["missed"] += count - len(told)
-        last = {"missed": _missed(count, told), "ignored": [i for i, sight in told if sight[0] == "ignored"][-_SHOWN:]}
-        first = min((i for indexes in last.values() for i in indexes), default=count)
-        lines = text.rsplit("\n", count - first + 1)
-        for kind, indexes in last.items():
-            self.kept[kind] += [(self.lines + i + 1, lines[i - first + 1]) for i in indexes]
-        self.lines += count
+        self.results["missed"] += len(lines) - len(told)
+        ignored = [i for i, sight in told if sight[0] == "ignored"][-_SHOWN:]
+        for kind, indexes in ("ignored", ignored), ("missed", _missed(len(lines), told)):
+            self.kept[kind] += [(self.lines + i + 1, lines[i]) for i in indexes]
+        self.lines += len(lines)
 
 
 def _missed(count: int, told: Sequence[tuple[int, Sight]]) -> list[int]:

@@ -132,13 +132,13 @@ class Recogniser:
             self._times.last, text = time, line
         return self._look(line, f"{text}\n", time, now)
 
-    def sift(self, text: str, now: float) -> list[tuple[int, Sight]]:
-        """The same for many lines at once, each with its end: what those tell that may tell something, by their index.
+    def sift(self, lines: Sequence[str], text: str, now: float) -> list[tuple[int, Sight]]:
+        """The same for many lines at once: what those tell that may tell something, by their index.
 
-        All others are missed. Much faster than feed(), but good only where patterns see a line alone (maxlines 1).
+        text: the lines, each with its end. All others are missed. Much faster than feed(), but good only where patterns see
+        a line alone (maxlines 1).
         """
         times, shapes, told, read = self._times, self._shapes, list[tuple[int, Sight]](), 0
-        lines = text[:-1].split("\n")
         self.fed += len(lines)
         minute, upto = times.begin(now)
         for i, line, key in shapes.candidates(text, lines, self._sieve, self.fed):
@@ -159,9 +159,21 @@ class Recogniser:
                 start, end = times.cut
                 told.append((i, self._look(line, f"{line[:start]}{line[end:]}\n", time, now, key)))
             elif shape.pattern >= 0:
-                told.append((i, self._told(shape.pattern, shape.fields(line), (line,), time, now, shape.marks)))
+                told.append((i, self._alike(shape, line, time, now)))
         times.skip(lines[read:])
         return told
+
+    def _alike(self, shape: Shape, line: str, time: float | None, now: float) -> Sight:
+        """What a line of a known shape tells."""
+        texts = shape.take(line)
+        if shape.captures is not None:
+            return self._told(shape.pattern, shape.put_together(texts), (line,), time, now)
+        fields: Captured = dict(zip(shape.names, texts))  # noqa: B905  # the last ones are left out
+        whom = self._judge.known.get(texts[shape.whom]) if shape.alone else None
+        if whom is None:
+            return self._told(shape.pattern, fields, (line,), time, now, shape.marks)
+        host, subject, lookup = whom
+        return _new_sight(("failure", host, time, shape.pattern, fields, (line,), subject, lookup))
 
     def _look(self, line: str, seen: str, time: float | None, now: float, key: bytes = b"") -> Sight:
         """What a line tells. seen: what is left of it without its date, with its end; key: of its shape, to be kept."""

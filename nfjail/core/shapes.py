@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from nfjail.core.captures import Captured, Captures
-from nfjail.core.session import Marks, take_marks
+from nfjail.core.session import MARKS, Marks, take_marks
 from nfjail.core.sieve import Sieve, parse
 
 _MOST = 4096  # shapes that are known at once
@@ -23,6 +23,7 @@ _SHORTEST = 3  # characters of a word with digits: shorter ones stand everywhere
 _FEW = 4  # such words: more are not worth it
 _MARK = 0xFF  # is in no UTF-8
 _CASELESS = re.compile(r"\(\?[a-z]*i")
+_SPECIAL = MARKS | {"mlfid", "fid", "cidr"}  # with these it matters what else was captured
 _UTF8 = ("utf-8", "surrogatepass")
 _NOTHING = slice(0, 0)
 _BLIND = bytes.maketrans(b"123456789", b"000000000")
@@ -40,12 +41,13 @@ class Shape(NamedTuple):
     marks: Marks | None = None  # None: they are among the captures, if there are any
     captures: Captures | None = None  # if these have to be put together
     before: int = 0  # so many of the names are the prefregex's
+    alone: bool = False  # it is a failure of the address at whom, whatever came before
+    whom: int = 0
 
-    def fields(self, line: str) -> Captured:
-        """The captures of a line of this shape."""
-        named = zip(self.names, self.take(line))  # noqa: B905  # the last ones are left out
-        if self.captures is None:
-            return dict(named)
+    def put_together(self, texts: tuple[str, ...]) -> Captured:
+        """What take() gave, as captures that have to be put together."""
+        assert self.captures is not None
+        named = zip(self.names, texts)  # noqa: B905  # the last ones are left out
         first: Captured = dict(islice(named, self.before))
         return self.captures.put_together(first, dict(named))
 
@@ -70,10 +72,9 @@ class Shapes(dict[bytes, Shape]):
             yield from self._found(text, lines, sieve)
             return
         dull, passes = self._dull, sieve.passes
-        for i, key in enumerate(self._keys(text[:-1])):
-            if key in dull:
-                continue
-            line = lines[i]
+        keys = self._keys(text[:-1])
+        for i in [i for i, key in enumerate(keys) if key not in dull]:
+            key, line = keys[i], lines[i]
             if key in self or passes(line):
                 yield i, line, key
             elif len(key) <= _LONGEST:
@@ -135,7 +136,10 @@ def shape_of(
         slices = [place for place, name in zip(slices, names, strict=True) if name in texts]
         names = list(texts)
     take: Any = itemgetter(*slices, _NOTHING, _NOTHING)  # with these two it always gives a tuple
-    return Shape(cut, pattern, tuple(names), take, marks, None if captures.plain else captures, len(first))
+    whom = [i for i, name in enumerate(names) if name in ("ip4", "ip6")]
+    alone = len(whom) == 1 and captures.plain and _SPECIAL.isdisjoint(names)
+    put_together = None if captures.plain else captures
+    return Shape(cut, pattern, tuple(names), take, marks, put_together, len(first), alone, whom[0] if alone else 0)
 
 
 def digit_words(regex: str) -> Words | None:

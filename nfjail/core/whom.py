@@ -30,13 +30,13 @@ class Judge:
 
     def __init__(self, usedns: Usedns) -> None:
         self._usedns = usedns
-        self._addresses: dict[str, Whom | None] = {}
+        self.known: dict[str, Whom | None] = {}  # addresses as text
 
     def judge(self, fields: Captured) -> Whom | None:
         """None: the pattern captured nobody whom one could ban."""
         fid = fields.get("fid")
         address = fields.get("ip4") or fields.get("ip6")
-        if fid is None and "cidr" not in fields and (known := self._addresses.get(address)) is not None:  # type: ignore[arg-type]
+        if fid is None and "cidr" not in fields and (known := self.known.get(address)) is not None:  # type: ignore[arg-type]
             return known
         if isinstance(address, str):
             cidr = fields.get("cidr")
@@ -50,7 +50,7 @@ class Judge:
         return None if fid is None else self._identity(fid)
 
     def _address(self, address: str) -> Whom | None:
-        known = self._addresses
+        known = self.known
         if address in known:
             return known[address]
         if len(known) >= _REMEMBERED:

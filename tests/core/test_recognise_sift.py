@@ -23,7 +23,7 @@ def at_once(lines: list[str], spec: FilterSpec, most: int) -> list[Sight | None]
     eye, told = Recogniser(spec), list[Sight | None]()
     for i in range(0, len(lines), most):
         some = lines[i : i + most]
-        found = dict(eye.sift("".join(f"{line}\n" for line in some), NOW))
+        found = dict(eye.sift(some, "".join(f"{line}\n" for line in some), NOW))
         told += [found.get(j) for j in range(len(some))]
     return told
 
