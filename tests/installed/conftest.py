@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.installed.machine import Machine, bed
+from tests.packages.deb_bed import suites
 
 
-@pytest.fixture(scope="session", params=["bookworm", "trixie"])
+@pytest.fixture(scope="session", params=suites())
 def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
     suite = request.param
     name = f"installed-{suite}-{os.getpid()}"

@@ -34,6 +34,19 @@ def cache() -> Path:
 
 
 @functools.cache
+def suites() -> tuple[str, ...]:
+    """The Debians that packages built here are for: with systemd 253 or newer, a unit is made that 252 does not understand."""
+    return ("trixie",) if has_notify_reload() else ("bookworm", "trixie")
+
+
+def has_notify_reload() -> bool:
+    """Whether the systemd here is 253 or newer."""
+    question = ["dpkg-query", "-W", "-f", "${Version}", "systemd"]
+    version = subprocess.run(question, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return subprocess.run(["dpkg", "--compare-versions", version, "ge", "253"]).returncode == 0
+
+
+@functools.cache
 def built() -> Path:
     """The folder with all that `packaging/build deb` makes of the tree as it is now."""
     packages = cache() / "packages"

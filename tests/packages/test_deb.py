@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 import nfjail
-from tests.packages.deb_bed import ENVIRONMENT, ROOT, build, built, built_deb, unpacked
+from tests.packages.deb_bed import ENVIRONMENT, ROOT, build, built, built_deb, has_notify_reload, unpacked
 
 NFJAIL, COMPAT = "nfjail", "nfjail-fail2ban-compat"
 
@@ -129,8 +129,7 @@ def test_what_the_packages_ask_for():
 
 def test_the_unit_fits_the_systemd_that_it_was_built_with():
     unit = text_of(NFJAIL, "/usr/lib/systemd/system/nfjail.service")
-    version = run("dpkg-query", "-W", "-f", "${Version}", "systemd")
-    new = subprocess.run(["dpkg", "--compare-versions", version, "ge", "253"]).returncode == 0
+    new = has_notify_reload()
     assert re.findall(r"^Type=(.*)$", unit, re.MULTILINE) == ["notify-reload" if new else "notify"]
     assert field(NFJAIL, "Breaks") == (["systemd"] if new else [])
     assert "@" not in re.sub(r"@[a-z-]+\b", "", re.sub(r"^#.*$", "", unit, flags=re.MULTILINE))  # but for systemd's own @sets
