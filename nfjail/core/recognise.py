@@ -121,7 +121,8 @@ class Recogniser:
         time: when it was written, if that is known and the line begins behind its date; else the date in the line counts.
         """
         self.fed += 1
-        line = _shortened(line)
+        if len(line) > _LONGEST:
+            line = _shortened(line)
         if self._lines is not None:
             return self._feed_lines(self._lines, line, now, time)
         if not self._sieve.passes(line):
@@ -143,7 +144,7 @@ class Recogniser:
         minute, upto = times.begin(now)
         for i, line, key in shapes.candidates(text, lines, self._sieve, self.fed):
             shape = shapes.get(key)
-            if shape is None:
+            if len(line) > _LONGEST:
                 line = _shortened(line)
             time = minute.get(line[:upto])
             if time is None:
@@ -280,7 +281,7 @@ class Recogniser:
 
 
 def _shortened(line: str) -> str:
-    return line if len(line) <= _LONGEST else line[:_LONGEST] + _CUT
+    return line[:_LONGEST] + _CUT
 
 
 def _missed(time: float | None) -> Sight:

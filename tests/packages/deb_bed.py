@@ -5,6 +5,7 @@ They are built from the source tarball, not from the checkout: what is missing t
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import hashlib
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,22 +51,45 @@ def has_notify_reload() -> bool:
 @functools.cache
 def built() -> Path:
     """The folder with all that `packaging/build deb` makes of the tree as it is now."""
-    packages = cache() / "packages"
-    packages.mkdir(parents=True, exist_ok=True)
-    with open(packages / "lock", "w") as lock, tempfile.TemporaryDirectory(prefix="new-", dir=packages) as new:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes: one builds, the others wait for it
-        [tarball] = build("source", Path(new))
-        folder = packages / hashlib.sha256(tarball.read_bytes()).hexdigest()[:16]
+    return kept("packages", _build_deb)
+
+
+def _build_deb(tarball: Path, work: Path, made: Path) -> None:
+    build("deb", made, unpacked(tarball, work))
+
+
+def kept(kind: str, make: Callable[[Path, Path, Path], None]) -> Path:
+    """The folder with what make(tarball, work, made) puts into made of the tree as it is now; work: a folder for it alone.
+
+    It is made once for each state of the tree; those of the last few states are kept.
+    """
+    folders = cache() / kind
+    folders.mkdir(parents=True, exist_ok=True)
+    with _alone(folders), tempfile.TemporaryDirectory(prefix="new-", dir=folders) as temporary:
+        new = Path(temporary)
+        [tarball] = build("source", new)
+        folder = folders / hashlib.sha256(tarball.read_bytes()).hexdigest()[:16]
         if not folder.is_dir():
-            build("deb", Path(new, "made"), unpacked(tarball, Path(new)))
-            _forget_older(packages, 4)
-            Path(new, "made").rename(folder)
+            make(tarball, new / "work", new / "made")
+            _forget_older(folders)
+            (new / "made").rename(folder)
     return folder
 
 
-def _forget_older(packages: Path, keep: int) -> None:
-    there = [path for path in packages.iterdir() if path.is_dir() and not path.name.startswith("new-")]
-    for path in sorted(there, key=lambda path: path.stat().st_mtime)[:-keep]:
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Whoever else comes here meanwhile waits, and then finds what was built: tests run in several processes."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _forget_older(folders: Path) -> None:
+    there = [path for path in folders.iterdir() if path.is_dir() and not path.name.startswith("new-")]
+    for path in sorted(there, key=lambda path: path.stat().st_mtime)[:-4]:
         shutil.rmtree(path, ignore_errors=True)
 
 

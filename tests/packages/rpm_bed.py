@@ -5,19 +5,14 @@ Debian's rpm builds them, with stand-ins for Fedora's macros (tests/bed/rpm-macr
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import functools
-import hashlib
-import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.packages.deb_bed import ENVIRONMENT, ROOT, build, cache, unpacked
+from tests.packages.deb_bed import ENVIRONMENT, ROOT, build, kept, unpacked
 
 SPEC = ROOT / "packaging" / "rpm" / "nfjail.spec"
 # Of what the spec needs for building, Debian's rpm knows nothing.
@@ -41,40 +36,17 @@ def built() -> Path:
 
     In its folder "old" are the same packages with a lower release.
     """
-    packages = cache() / "rpms"
-    packages.mkdir(parents=True, exist_ok=True)
-    with _alone(packages), tempfile.TemporaryDirectory(prefix="new-", dir=packages) as temporary:
-        new = Path(temporary)
-        [tarball] = build("source", new)
-        folder = packages / hashlib.sha256(tarball.read_bytes()).hexdigest()[:16]
-        if not folder.is_dir():
-            tree, older = unpacked(tarball, new / "new"), unpacked(tarball, new / "old")
-            lower_release(older / "packaging" / "rpm" / "nfjail.spec")
-            with ThreadPoolExecutor() as pool:
-                lower = pool.submit(build_rpms, new / "made" / "old", new / "home2", older)
-                build_rpms(new / "made", new / "home", tree)
-            lower.result()
-            shutil.copy(tarball, new / "made")
-            _forget_older(packages)
-            (new / "made").rename(folder)
-    return folder
+    return kept("rpms", _build_both)
 
 
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Whoever else comes here meanwhile waits, and then finds what was built."""
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _forget_older(packages: Path) -> None:
-    there = [path for path in packages.iterdir() if not path.name.startswith("new-")]
-    for path in sorted(there, key=lambda path: path.stat().st_mtime)[:-4]:
-        shutil.rmtree(path, ignore_errors=True)
+def _build_both(tarball: Path, work: Path, made: Path) -> None:
+    tree, older = unpacked(tarball, work / "new"), unpacked(tarball, work / "old")
+    lower_release(older / "packaging" / "rpm" / "nfjail.spec")
+    with ThreadPoolExecutor() as pool:
+        lower = pool.submit(build_rpms, made / "old", work / "home2", older)
+        build_rpms(made, work / "home", tree)
+    lower.result()
+    shutil.copy(tarball, made)
 
 
 def lower_release(spec: Path) -> None:
