@@ -6,7 +6,7 @@ import re
 
 from tests.installed.machine import Machine, flood
 from tests.packages.deb_bed import built_deb
-from tests.system.house import knock
+from tests.system.house import knock, until
 
 JAIL = "[DEFAULT]\nbackend = systemd\nallowipv6 = auto\n[sshd]\nenabled = true\nmaxretry = 3\n"
 
@@ -15,8 +15,10 @@ def test_both_run_side_by_side(machine: Machine) -> None:
     machine.write("/etc/fail2ban/jail.local", JAIL)
     machine.run("systemctl start fail2ban; until fail2ban-client ping; do sleep .1; done; systemctl restart nfjail")
     machine.run("nfjail ctl ban 192.0.2.50 --jail sshd; fail2ban-client set sshd banip 192.0.2.51")
+    until(lambda: knock("192.0.2.51") == "refused")  # fail2ban answers before it bans
     assert [knock(f"192.0.2.{n}") for n in (50, 51, 52)] == ["refused", "refused", "served"]
     machine.run("systemctl restart fail2ban; until fail2ban-client ping; do sleep .1; done; systemctl restart nfjail")
+    until(lambda: knock("192.0.2.51") == "refused")  # fail2ban answers before it bans
     assert [knock(f"192.0.2.{n}") for n in (50, 51, 52)] == ["refused", "refused", "served"]
     machine.run("fail2ban-client unban --all; nfjail ctl unban --all")
 
