@@ -15,7 +15,8 @@ from nfjail.config import Config
 from nfjail.core.hearing import hear_lines
 from nfjail.core.jail import Jail
 from nfjail.core.journal_hearing import JournalHearing
-from nfjail.core.route import JournalRoute, Page, Sighting, sift_lines
+from nfjail.core.journal_route import JournalRoute
+from nfjail.core.route import Page, Sighting, sift_lines
 from nfjail.core.syslog import Stamps
 from nfjail.counsel import Counsel
 from nfjail.source import Clock, LineBatch
@@ -139,9 +140,11 @@ class Intake:
 
     def _clock(self, path: str, now: float) -> Clock:
         """What tells when the lines of this file were written."""
-        specs = {jail.rules.spec for jail in map(self._jails.__getitem__, self._names_for(path))}
-        clocks = [self._counsel.clock(spec, now) for spec in specs if spec]
-        if None in specs:
+        rules = [self._jails[name].rules for name in self._names_for(path)]
+        clocks = [self._counsel.clock(spec, now) for spec in {one.spec for one in rules} if spec]
+        dates = {one.filter.datepattern: one.filter.dates for one in rules if not one.spec}
+        clocks = [*(partial(one.clock, now=now) for one in dates.values() if one), *clocks]
+        if None in dates.values():
             clocks.insert(0, syslog_clock(now))
         return lambda line: next((time for clock in clocks if (time := clock(line)) is not None), None)
 

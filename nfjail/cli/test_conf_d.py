@@ -16,6 +16,7 @@ from nfjail.config.problem import Problems
 from nfjail.config.read import RUNTIME, find_local, read, vendor_folder
 from nfjail.core.filter import Filter
 from nfjail.core.recognise import Result, Sight
+from nfjail.core.route import find_dated
 from nfjail.core.spec import Logtype
 from nfjail.core.syslog import Stamps, parse_head
 from nfjail.core.whom import Judge
@@ -56,7 +57,7 @@ def _own(name: str, found: ReadFilter, parameters: dict[str, str], problems: Pro
         if getattr(args, option) is not None:
             what = f"--{option} is for patterns, and for filters in fail2ban's language"
             raise UsageError(what, f"the filter {name} of conf.d is in nfjail's own")
-    own = compile_filter(name, found.modes[mode], found.config.identifier, problems)
+    own = compile_filter(found, name, found.modes[mode], problems)
     if problems:
         raise ConfigError(problems)
     terms = [list(group) for group in found.config.journalmatch]
@@ -64,14 +65,16 @@ def _own(name: str, found: ReadFilter, parameters: dict[str, str], problems: Pro
 
 
 class _OwnEye:
-    """Looks with a filter of conf.d: at messages, and at syslog's lines, whose head tells time and writer."""
+    """Looks with a filter of conf.d: at messages, and at lines of a log, whose head or date tells their time."""
 
     def __init__(self, own: Filter) -> None:
         self._filter = own
         self._judge = Judge("no")
-        self._stamps: Stamps | None = None
+        self._stamps = Stamps(0.0)
 
     def feed(self, line: str, now: float, time: float | None = None) -> Sight:
+        if self._stamps.now != now:
+            self._stamps = Stamps(now)
         found, time = self._find(line, now, time)
         if found is None:
             return Sight("missed", None, time)
@@ -79,23 +82,33 @@ class _OwnEye:
         if match is None:
             return Sight("ignored", None, time, lines=(line,))
         pattern, host, fields = match
+        if time is None and self._filter.dates:
+            time = self._filter.dates.time(line, fields, now)
+        fields.pop("date", None)
         whom = self._judge.judge({"ip4": host})
         result: Result = "missed" if whom is None else "failure"
         return Sight(result, whom and whom.host, time, pattern, dict(fields), (line,), whom and whom.subject)
 
     def _find(self, line: str, now: float, time: float | None) -> tuple[re.Match[str] | None, float | None]:
+        own = self._filter
         if time is not None:
-            return self._filter.probe(line, 0), time
-        if self._stamps is None or self._stamps.now != now:
-            self._stamps = Stamps(now)
+            return own.message_probe()(line, 0), time
+        if own.dates:
+            found, time = find_dated(line, own, own.probe, self._stamps)
+            if found is None and time is None:
+                return own.message_probe()(line, 0), own.dates.clock(line, now)
+            return found, time
         colon = line.find(": ")
         head = parse_head(line[:colon], self._stamps) if colon >= 0 else None
         if head is None:  # a bare message
-            return self._filter.probe(line, 0), None
-        if self._filter.identifier and head.identifier not in self._filter.identifier:
+            return own.probe(line, 0), None
+        if own.identifier and head.identifier not in own.identifier:
             return None, head.time
-        return self._filter.probe(line, colon + 2), head.time
+        return own.probe(line, colon + 2), head.time
 
     def seen(self, line: str, now: float) -> str | None:
+        dates = self._filter.dates
+        if dates and dates.begin(line) >= 0:
+            return dates.message(line)
         colon = line.find(": ")
         return line[colon + 2 :] if colon >= 0 and parse_head(line[:colon], Stamps(now)) else line

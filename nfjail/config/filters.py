@@ -125,15 +125,22 @@ def _note_cycle(cycle: Sequence[str], tables: Node, problems: Problems) -> None:
     problems.at(include, f"the modes include each other: {' -> '.join(cycle)}", "take one of them out of include")
 
 
-def compile_filter(name: str, patterns: Patterns, identifier: Sequence[str], problems: Problems) -> Filter:
-    """The filter; notes every pattern that cannot be used, and then returns one that finds nothing."""
+def compile_filter(found: ReadFilter | None, name: str, patterns: Patterns, problems: Problems) -> Filter:
+    """The filter with these patterns; notes every one that cannot be used, and then returns one that finds nothing.
+
+    found: as it was written; None: the patterns are a jail's own.
+    """
     before = len(problems)
     for source in (*patterns.failregex, *patterns.ignoreregex):
         for tag in _FOREIGN.findall(source.text):
             _note(source, f"{tag} has no meaning here", _foreign_advice(tag), problems)
+    identifier, datepattern = (found.config.identifier, found.config.datepattern) if found else ((), ())
+    _check_captured(bool(datepattern) and not datepattern[0].startswith("^"), patterns, problems)
+    if found and datepattern:
+        datepattern = _checked_dates(found.table.value["datepattern"], datepattern, problems)
     try:
         failregex, ignoreregex = ([source.text for source in sources] for sources in patterns)
-        compiled = Filter(name, failregex, ignoreregex, identifier)
+        compiled = Filter(name, failregex, ignoreregex, identifier, datepattern)
     except PatternError:
         _note_errors(name, patterns, problems)
     else:
@@ -150,6 +157,31 @@ def _note_errors(name: str, patterns: Patterns, problems: Problems) -> None:
             Filter(name, [source.text] if is_failregex else [], [] if is_failregex else [source.text])
         except PatternError as error:
             _note(source, f"the pattern {brief(source.text)} cannot be used: {error.what}", _advice(error), problems)
+
+
+def _check_captured(inside: bool, patterns: Patterns, problems: Problems) -> None:
+    """Notes patterns that do not tell where the date is, though they must (inside), or do, though there is no need."""
+    for source in patterns.failregex:
+        if inside and "<F-DATE>" not in source.text:
+            what = f"the pattern {brief(source.text)} does not say where the date is, nor does datepattern"
+            _note(source, what, "put <F-DATE>...</F-DATE> around it, or begin datepattern with ^", problems)
+        elif not inside and "<F-DATE>" in source.text:
+            what = f"the pattern {brief(source.text)} has <F-DATE>, but its filter has no datepattern for it"
+            _note(source, what, "write datepattern in the filter, without ^, or remove <F-DATE>", problems)
+
+
+def _checked_dates(node: Node, datepattern: tuple[str, ...], problems: Problems) -> tuple[str, ...]:
+    """The datepattern, if it can be used; else nothing, and what is wrong with it is noted."""
+    from nfjail.core.dates import DatePatternError  # only now: it costs memory
+    from nfjail.core.line_dates import LineDates
+
+    try:
+        LineDates(datepattern)
+    except DatePatternError as error:
+        what = f"the pattern {brief(error.text)} cannot be used: {error.what}"
+        problems.add(node.file, f"{node.key}[{error.line - 1}]", what, 'write it as in "%Y-%m-%d %H:%M:%S"')
+        return ()
+    return datepattern
 
 
 def _note(source: Source, what: str, hint: str, problems: Problems) -> None:

@@ -103,7 +103,7 @@ def _native(draft: _Draft, reading: _Reading) -> Filter:
         _check_complete(draft, bool(patterns.failregex), problems, values["backend"])
     if not wanted:
         return Filter(draft.filter_name, ())
-    return compile_filter(draft.filter_name, patterns, found.config.identifier if found else (), problems)
+    return compile_filter(found, draft.filter_name, patterns, problems)
 
 
 def _refuse_foreign_keys(draft: _Draft, problems: Problems) -> None:

@@ -62,4 +62,4 @@ def _check_patterns(filters: Mapping[str, ReadFilter | ReadForeign], problems: P
             check_spec(found.config.spec("file"), (found.table,), problems)
             continue
         for patterns in found.modes.values():
-            compile_filter(name, patterns, found.config.identifier, problems)
+            compile_filter(found, name, patterns, problems)

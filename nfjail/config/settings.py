@@ -123,6 +123,7 @@ SETTINGS = (
         ("language", _LANGUAGE, "nfjail", "whose patterns these are", "-"),
         ("identifier", texts('["sshd"]'), [], "syslog identifiers; a line of another one is not looked at"),
         ("journalmatch", JOURNALMATCH, [], "who writes to the journal, as FIELD=value"),
+        ("datepattern", LINES, [], "how lines of its log files are dated; default: as syslog does it"),
         ("failregex", _PATTERNS, [], "patterns of failures, in every mode; <HOST> stands for the address"),
         ("ignoreregex", _PATTERNS, [], "patterns of what does not count, in every mode"),
     ),

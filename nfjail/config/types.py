@@ -34,6 +34,7 @@ class FilterConfig:
     name: str
     identifier: tuple[str, ...]
     journalmatch: JournalMatch
+    datepattern: tuple[str, ...]  # empty: its log files are syslog's
     failregex: tuple[str, ...]  # these belong to every mode
     ignoreregex: tuple[str, ...]
     modes: tuple[Mode, ...]

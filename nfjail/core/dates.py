@@ -59,7 +59,7 @@ class Dated(NamedTuple):
 _new_dated = partial(tuple.__new__, Dated)  # Dated(...) goes through a Python function: twice the time
 
 
-class _Reader:
+class Reader:
     """A template in use on one log."""
 
     __slots__ = (
@@ -106,7 +106,7 @@ class DateDetector:
     def _begin(self, now: float) -> None:
         """Starts anew with the years that %ExY takes at this time."""
         years, self._until = exact_years(now)
-        self._order: list[_Reader] = []
+        self._order: list[Reader] = []
         known = set()
         for i, line in self._lines or [(1, "{DEFAULT}")]:
             for form, weight in forms(line):
@@ -116,10 +116,10 @@ class DateDetector:
                     raise DatePatternError(i, line, str(error)) from None
                 if made.regex not in known:
                     known.add(made.regex)
-                    self._order.append(_Reader(form, made, weight, self._zone))
+                    self._order.append(Reader(form, made, weight, self._zone))
         if len(self._order) == 1:
             self._order[0].decides = True
-        self._last: _Reader | None = None
+        self._last: Reader | None = None
         self._start, self._end = _NEAR, -1  # of what the last template matched
         self._left = ""  # the character before that
         self.cut = (0, 0)  # what was cut out of the last line that again() may know
@@ -178,7 +178,7 @@ class DateDetector:
         reader.used = now
         return self._dated(reader, found, now)
 
-    def _in_place(self, reader: _Reader, line: str) -> re.Match[str] | None:
+    def _in_place(self, reader: Reader, line: str) -> re.Match[str] | None:
         """What the last template finds where it found the last date, or behind the first bracket if that was behind one."""
         start, left = self._start, self._left
         if line[start - 1 : start] == left:
@@ -211,7 +211,7 @@ class DateDetector:
         self._last = reader
         return self._dated(reader, found, now)
 
-    def _dated(self, reader: _Reader, found: re.Match[str], now: float) -> Dated:
+    def _dated(self, reader: Reader, found: re.Match[str], now: float) -> Dated:
         line = found.string
         start, end = found.span(1)
         if start >= end:  # matched emptily, or the group that is cut out had no part in it

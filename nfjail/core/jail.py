@@ -101,7 +101,8 @@ class Jail:
     def _do_without(self, failregex: int) -> None:
         filter, spec = self.rules.filter, self.rules.spec
         if spec is None or self._new_recogniser is None:
-            left = Filter(filter.name, _without(filter.failregex, failregex), filter.ignoreregex, [*filter.identifier])
+            failregex_left = _without(filter.failregex, failregex)
+            left = Filter(filter.name, failregex_left, filter.ignoreregex, [*filter.identifier], filter.datepattern)
             self.rules = self.rules._replace(filter=left)
             return
         self.rules = self.rules._replace(spec=spec._replace(failregex=_without(spec.failregex, failregex)))

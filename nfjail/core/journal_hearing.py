@@ -8,7 +8,8 @@ from typing import NamedTuple
 from nfjail.core.hearing import Counsel, hear_line, sightings_of
 from nfjail.core.jail import Jail
 from nfjail.core.journal_line import journal_line, journal_time
-from nfjail.core.route import CLOCKS_DIFFER, Get, Here, JournalRoute, Sighting
+from nfjail.core.journal_route import Get, Here, JournalRoute
+from nfjail.core.route import CLOCKS_DIFFER, Sighting
 
 JOURNAL = "journal"  # the name of this log
 _SYSTEM_UIDS = 1000  # from here on they are people's (login.defs(5), UID_MIN)

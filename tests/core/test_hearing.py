@@ -14,10 +14,11 @@ from nfjail.core.hearing import Unnamed, hear_lines, named
 from nfjail.core.ignore import IgnoreList
 from nfjail.core.jail import Jail, JournalMatch, Rules
 from nfjail.core.journal_hearing import JournalHearing
+from nfjail.core.journal_route import JournalRoute
 from nfjail.core.model import Subject, parse_subject
 from nfjail.core.patience import patient
 from nfjail.core.policy import Policy
-from nfjail.core.route import JournalRoute, Page
+from nfjail.core.route import Page
 from nfjail.core.spec import FilterSpec
 
 NOON = 1_795_348_800.0  # 2026-11-22T12:00:00Z

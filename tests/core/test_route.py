@@ -7,8 +7,9 @@ import pytest
 from nfjail.core.filter import Filter
 from nfjail.core.ignore import IgnoreList
 from nfjail.core.jail import Jail, Rules
+from nfjail.core.journal_route import JournalRoute
 from nfjail.core.policy import Policy
-from nfjail.core.route import JournalRoute, Page, sift_lines
+from nfjail.core.route import Page, sift_lines
 from nfjail.core.syslog import Stamps
 
 NOON = 1_795_348_800.0  # 2026-11-22T12:00:00Z

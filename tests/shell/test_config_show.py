@@ -82,6 +82,7 @@ def _filters(draw: st.DrawFn, name: str) -> FilterConfig:
         name=name,
         identifier=tuple(draw(st.lists(_literals.filter(str.strip), max_size=2))),
         journalmatch=draw(st.just(()) | _journalmatch),
+        datepattern=draw(st.sampled_from(((), ("^%Y-%m-%d %H:%M:%S",), (r"^\[{EPOCH}\]", "^%b %d %H:%M:%S %Y")))),
         failregex=("^always <HOST>$", *draw(_patterns)),
         ignoreregex=draw(_patterns),
         modes=tuple(modes),

@@ -14,8 +14,9 @@ from nfjail.core.hearing import hear_lines
 from nfjail.core.ignore import IgnoreList
 from nfjail.core.jail import FOREVER, Jail, Rules
 from nfjail.core.journal_hearing import JournalHearing
+from nfjail.core.journal_route import JournalRoute
 from nfjail.core.policy import Policy
-from nfjail.core.route import JournalRoute, Page, sift_lines
+from nfjail.core.route import Page, sift_lines
 from nfjail.core.spec import FilterSpec
 from nfjail.core.syslog import Stamps
 from nfjail.counsel import Counsel
