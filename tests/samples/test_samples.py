@@ -1,6 +1,8 @@
 """Every pattern of every shipped filter is proven by real messages, and misses what only looks like them.
 
-NAME.toml here belongs to [filter.NAME] in conf.d; sshd.toml says at its top what stands in such a file.
+NAME.toml here belongs to [filter.NAME] in conf.d; sshd.toml says at its top what stands in such a file. Filters with a
+datepattern have whole lines of their log files for samples, and of each form of their dates one that says its time. Those
+in fail2ban's language have whole sessions, as `lines`. What [fail2ban] says there is for tests/conformance/test_library.py.
 """
 
 from __future__ import annotations
@@ -8,16 +10,22 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nfjail.config.filters import NORMAL, ReadFilter, read_filters
+from nfjail.config.filters import NORMAL, ReadFilter, compile_filter, read_filters
+from nfjail.config.foreign import ReadForeign
 from nfjail.config.problem import Problems
 from nfjail.config.read import read
 from nfjail.core.filter import Filter
+from nfjail.core.line_dates import LineDates
 from nfjail.core.model import parse_address
+from nfjail.core.recognise import Recogniser
+from nfjail.core.spec import FilterSpec
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,11 +36,12 @@ HERE = Path(__file__).resolve().parent
 CONF_D = HERE.parent.parent / "conf.d"
 LONG = 64 * 1024  # characters of a hostile message
 SLOWEST = 0.005  # seconds that one pattern may take for it
+NOW = 1_795_392_000.0  # 2026-11-23T00:00:00Z
 
 Sample = dict[str, Any]
 
 
-def read_shipped() -> dict[str, ReadFilter]:
+def read_shipped() -> dict[str, ReadFilter | ReadForeign]:
     problems = Problems()
     filters = read_filters(read([str(CONF_D)], problems), problems)
     assert not problems, list(problems)
@@ -44,8 +53,10 @@ def read_samples(name: str) -> list[Sample]:
     return list(tomllib.loads(path.read_text("utf-8"))["sample"]) if path.exists() else []
 
 
-FILTERS = read_shipped()
-SAMPLES = {name: read_samples(name) for name in FILTERS}
+SHIPPED = read_shipped()
+FILTERS = {name: found for name, found in SHIPPED.items() if isinstance(found, ReadFilter)}
+FOREIGN = {name: found for name, found in SHIPPED.items() if isinstance(found, ReadForeign)}
+SAMPLES = {name: read_samples(name) for name in SHIPPED}
 
 
 def own_patterns(name: str, mode: str) -> list[str]:
@@ -61,9 +72,26 @@ def contained(name: str, mode: str) -> set[str]:
     return {mode}.union(*(contained(name, other) for other in include.get(mode, ())))
 
 
+def compiled(name: str, mode: str) -> Filter:
+    found = FILTERS[name]
+    problems = Problems()
+    made = compile_filter(found, name, found.modes[mode], problems)
+    assert not problems, list(problems)
+    return made
+
+
+def message_of(name: str, line: str) -> str:
+    """What patterns see of a sample."""
+    dates = DATES.get(name)
+    return dates.message(line) if dates else line
+
+
+DATES = {name: LineDates(found.config.datepattern) for name, found in FILTERS.items() if found.config.datepattern}
+
+
 def samples() -> Iterator[Any]:
-    for name, found in SAMPLES.items():
-        for sample in found:
+    for name in FILTERS:
+        for sample in SAMPLES[name]:
             yield pytest.param(name, sample, id=f"{name}: {sample['line'][:80]}")
 
 
@@ -75,7 +103,7 @@ def patterns() -> Iterator[Any]:
 
 
 def test_there_are_samples_for_every_filter_and_no_others():
-    assert {path.stem for path in HERE.glob("*.toml")} == set(FILTERS)
+    assert {path.stem for path in HERE.glob("*.toml")} == set(SHIPPED)
     for name, found in SAMPLES.items():
         assert any(sample["hits"] for sample in found), name
         assert any(not sample["hits"] for sample in found), name
@@ -83,14 +111,17 @@ def test_there_are_samples_for_every_filter_and_no_others():
 
 @pytest.mark.parametrize(("name", "sample"), samples())
 def test_a_message_is_a_failure_in_its_modes_only(name: str, sample: Sample):
-    assert set(sample) <= {"line", "hits", "host", "user", "real"}
+    assert set(sample) <= {"line", "hits", "host", "user", "real", "time"}
     assert set(sample["hits"]) <= set(FILTERS[name].modes)
     assert ("host" in sample) == bool(sample["hits"])
-    for mode, found in FILTERS[name].modes.items():
-        texts = [source.text for source in found.failregex]
-        match = Filter(name, texts, [source.text for source in found.ignoreregex]).find(sample["line"])
-        if not contained(name, mode).intersection(sample["hits"]):
-            assert match is None, f"{mode}: {texts[match.pattern]}"
+    line = message_of(name, sample["line"])
+    always = bool(FILTERS[name].config.failregex) and NORMAL in sample["hits"]
+    for mode in FILTERS[name].modes:
+        filter = compiled(name, mode)
+        match = filter.find(line)
+        base = always and any(fits(text, line) for text in FILTERS[name].config.failregex)
+        if not base and not contained(name, mode).intersection(sample["hits"]):
+            assert match is None, f"{mode}: {filter.failregex[match.pattern]}"
             continue
         assert match is not None, mode
         assert match.host == sample["host"]
@@ -100,19 +131,41 @@ def test_a_message_is_a_failure_in_its_modes_only(name: str, sample: Sample):
 
 @pytest.mark.parametrize(("name", "sample"), samples())
 def test_no_message_is_recognised_by_two_patterns(name: str, sample: Sample):
-    fitting = {mode for mode in FILTERS[name].modes for text in own_patterns(name, mode) if fits(text, sample["line"])}
+    line = message_of(name, sample["line"])
+    fitting = {mode for mode in FILTERS[name].modes for text in own_patterns(name, mode) if fits(text, line)}
     assert fitting == set(sample["hits"])
     for mode in fitting:
-        assert len([text for text in own_patterns(name, mode) if fits(text, sample["line"])]) == 1
+        assert len([text for text in own_patterns(name, mode) if fits(text, line)]) == 1
 
 
 def fits(text: str, line: str) -> bool:
     return Filter("one", [text]).find(line) is not None
 
 
+@pytest.mark.parametrize(("name", "sample"), [(name, one) for name in DATES for one in SAMPLES[name] if "time" in one])
+def test_the_date_of_a_line_is_read(name: str, sample: Sample):
+    dates, line = DATES[name], sample["line"]
+    match = compiled(name, sample["hits"][0]).find(dates.message(line)) if sample["hits"] else None
+    if dates.inside:
+        assert match is not None, "only what hits can tell where its date is"
+    time = dates.time(line, match.fields if match else {}, NOW)
+    assert time is not None
+    said = datetime.fromisoformat(sample["time"])
+    assert said.tzinfo is not None
+    assert datetime.fromtimestamp(time, said.tzinfo).isoformat(timespec="seconds") == said.isoformat(timespec="seconds")
+
+
+@pytest.mark.parametrize("name", DATES)
+def test_each_form_of_dates_is_proven_by_a_line(name: str):
+    for text in FILTERS[name].config.datepattern:
+        dates = LineDates([text])
+        proven = [one for one in SAMPLES[name] if "time" in one and (DATES[name].inside or dates.begin(one["line"]) >= 0)]
+        assert proven, text
+
+
 @pytest.mark.parametrize(("name", "mode", "text"), patterns())
 def test_every_pattern_is_proven_by_a_message(name: str, mode: str, text: str):
-    assert any(fits(text, sample["line"]) for sample in SAMPLES[name] if mode in sample["hits"])
+    assert any(fits(text, message_of(name, sample["line"])) for sample in SAMPLES[name] if mode in sample["hits"])
 
 
 @pytest.mark.parametrize(("name", "mode", "text"), patterns())
@@ -125,8 +178,9 @@ def test_every_pattern_is_anchored_at_both_ends(name: str, mode: str, text: str)
 def test_no_message_is_long_enough_to_stall_a_pattern(name: str, mode: str, text: str):
     probe = Filter("one", [text]).probe
     for sample in SAMPLES[name]:
-        if mode in sample["hits"] and fits(text, sample["line"]):
-            for message in hostile(sample["line"]):
+        line = message_of(name, sample["line"])
+        if mode in sample["hits"] and fits(text, line):
+            for message in hostile(line):
                 assert quickest(probe, message) < SLOWEST, message[:200]
 
 
@@ -150,6 +204,55 @@ def quickest(probe: Any, message: str) -> float:
 
 
 def test_only_what_journald_itself_says_of_the_writer_makes_a_failure():
-    for name, found in FILTERS.items():
-        fields = {field for group in found.config.journalmatch for field, _ in group}
-        assert all(field.startswith("_") for field in fields), name
+    for name, found in SHIPPED.items():
+        groups = found.config.journalmatch if isinstance(found, ReadFilter) else ()
+        for group in groups:
+            trusted = {field for field, _ in group if field.startswith("_")} - {"_COMM", "_EXE", "_CMDLINE"}
+            assert trusted, f"{name}: {group}: any user can name a program so"
+            assert all(field.startswith("_") or field == "CONTAINER_NAME" for field, _ in group), f"{name}: {group}"
+
+
+def sessions() -> Iterator[Any]:
+    for name in FOREIGN:
+        for sample in SAMPLES[name]:
+            yield pytest.param(name, sample, id=f"{name}: {sample['lines'][0][:80]}")
+
+
+@pytest.mark.parametrize(("name", "sample"), sessions())
+def test_a_session_is_a_failure_or_not(name: str, sample: Sample):
+    assert set(sample) <= {"lines", "hits", "host", "user", "real"}
+    config = FOREIGN[name].config
+    recogniser = Recogniser(config.spec(config.logtype or "file"))
+    sights = [recogniser.feed(line, NOW) for line in sample["lines"]]
+    failures = [sight for sight in sights if sight.result == "failure"]
+    assert len(failures) == len(sample["hits"])
+    for sight in failures:
+        assert sight.host == sample["host"]
+        assert sight.fields.get("user") == sample.get("user")
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_each_pattern_of_a_session_is_needed_by_one(name: str):
+    config = FOREIGN[name].config
+    for index in range(len(config.failregex)):
+        left = config.failregex[:index] + config.failregex[index + 1 :]
+        spec = config.spec(config.logtype or "file")._replace(failregex=left)
+        assert any(found(config.spec(config.logtype or "file"), one) != found(spec, one) for one in SAMPLES[name]), index
+
+
+def found(spec: FilterSpec, sample: Sample) -> list[str]:
+    recogniser = Recogniser(spec)
+    return [recogniser.feed(line, NOW).result for line in sample["lines"]]
+
+
+@pytest.mark.parametrize(("name", "sample"), sessions())
+def test_no_line_of_a_session_is_long_enough_to_stall(name: str, sample: Sample):
+    config = FOREIGN[name].config
+    for line in sample["lines"]:
+        for message in hostile(line):
+            feed = Recogniser(config.spec(config.logtype or "file")).feed
+            assert quickest(partial(_fed, feed), message) < SLOWEST, message[:200]
+
+
+def _fed(feed: Any, message: str, _: int) -> object:
+    return feed(message, NOW)
