@@ -28,7 +28,7 @@ class Ignored(NamedTuple):
 
 
 def source_of(jail: JailConfig, journal_path: str | None) -> str:
-    """"journal" or "file": what backend = "auto" comes to on this machine."""
+    """"journal", "file" or "history": what backend = "auto" comes to on this machine."""
     if jail.backend != "auto":
         return jail.backend
     if jail.journalmatch and (journal_path or journal_is_kept()):
@@ -55,6 +55,7 @@ def rules_of(jail: JailConfig) -> Rules:
         ipv6_prefix=jail.ipv6_prefix,
         maxmatches=jail.maxmatches,
         spec=jail.filter if isinstance(jail.filter, FilterSpec) else None,
+        history=jail.backend == "history",
     )
 
 
@@ -95,4 +96,4 @@ def settings_of(config: Config) -> Settings:
 
 def longest_findtime(jails: Iterable[Jail]) -> float:
     """How far back the logs must be read again so that every counter is right, in seconds."""
-    return max((jail.rules.findtime for jail in jails), default=0.0)
+    return max((jail.rules.findtime for jail in jails if not jail.rules.history), default=0.0)

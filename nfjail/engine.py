@@ -8,13 +8,13 @@ start finds the same bans. No clock here: now is always given.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from heapq import heappop, heappush
 from typing import NamedTuple, Protocol
 
 from nfjail.core.duration import format_duration
+from nfjail.core.history import as_failures, counted
 from nfjail.core.jail import FOREVER, Jail
 from nfjail.core.model import EXPIRED, Ban, Decision, Failure, Origin, Subject, Unban
 from nfjail.core.route import Sighting
@@ -30,6 +30,7 @@ class Store(Protocol):
     def commit(self, decisions: Sequence[Decision], positions: Mapping[str, str], now: float) -> None: ...
     def count(self, jail: str | None, subject: Subject) -> int: ...
     def last_end(self, jail: str, subject: Subject) -> float | None: ...
+    def recent(self, subject: Subject, since: float) -> list[Ban]: ...
     def live(self) -> Iterator[Ban]: ...
     def replace(self, bans: Iterable[Ban], positions: Mapping[str, str], now: float) -> None: ...
 
@@ -55,13 +56,14 @@ class Engine:
 
     def __init__(self, store: Store, kernel: Kernel, chance: Callable[[], float]) -> None:
         self.jails: dict[str, Jail] = {}
+        self._historians: list[Jail] = []  # those that count the bans of others
         self.store = store
         self.kernel = kernel
         self.positions: dict[str, str] = {}
         self.trouble: dict[str, str] = {}  # "store" or "firewall": what is wrong
         self._chance = chance
         self._unsaved: list[Decision] = []
-        self._fresh: Counter[tuple[str, Subject]] = Counter()  # bans that the store does not count yet
+        self._fresh: dict[Subject, list[Ban]] = {}  # bans that the store does not know yet
         self._ends: list[tuple[float, str, Subject]] = []  # a heap
 
     def restore(self, bans: Iterable[Ban]) -> None:
@@ -76,6 +78,7 @@ class Engine:
         for name in set(jails) - new:
             jails[name].inherit(self.jails[name])
         self.jails = dict(jails)
+        self._historians = [jail for jail in jails.values() if jail.rules.history]
         return new
 
     def bans(self) -> Iterator[Ban]:
@@ -117,18 +120,46 @@ class Engine:
         since = evidence[-1].time
         span = format_duration(since - evidence[0].time)
         failures = f"{len(evidence)} failure{'s' if len(evidence) > 1 else ''} in {span}"
+        decisions = self._ban(jail, evidence, failures)
+        return [*decisions, *self._repeated(subject, since)]
+
+    def _ban(self, jail: Jail, evidence: tuple[Failure, ...], reason: str) -> list[Decision]:
+        """The ban that is due with the last of these failures."""
+        subject, since = evidence[-1].subject, evidence[-1].time
         policy = jail.rules.policy
         earlier = self._earlier(jail.name, subject)
         for_policy = self._earlier(None, subject) if policy.increment.overalljails else earlier
         length = policy.length(for_policy, self._chance())
         until = None if length is None else since + length
         kept = evidence[-jail.rules.maxmatches :] if jail.rules.maxmatches else ()
-        ban = Ban(jail.name, subject, since, until, earlier + 1, "filter", failures, kept)
-        return self._impose(ban)
+        return self._impose(Ban(jail.name, subject, since, until, earlier + 1, "filter", reason, kept))
+
+    def _repeated(self, subject: Subject, now: float) -> list[Decision]:
+        """The bans by those jails that count what other jails have done, now that one of these has banned subject."""
+        decisions: list[Decision] = []
+        for jail in self._historians:
+            if jail.banned.get(subject, 0.0) > now or jail.judge(subject) is None:
+                continue
+            jail.found += 1
+            bans = self._past(jail, subject, now)
+            if len(bans) >= jail.rules.maxretry:
+                decisions += self._ban(jail, *as_failures(bans))
+        return decisions
+
+    def _past(self, jail: Jail, subject: Subject, now: float) -> list[Ban]:
+        """The bans of subject that count for that jail; what was before its own last ban ended has been paid for."""
+        since = now - jail.rules.findtime
+        bans = list(self._fresh.get(subject, ()))
+        try:
+            since = max(since, self.store.last_end(jail.name, subject) or 0.0)
+            bans += self.store.recent(subject, since)
+        except NfjailError as error:  # what is known must do
+            self._store_fails(error)
+        return counted(bans, since, [one.name for one in self._historians])
 
     def _earlier(self, jail: str | None, subject: Subject) -> int:
-        fresh = self._fresh
-        unsaved = sum(fresh[name, subject] for name in self.jails) if jail is None else fresh[jail, subject]
+        fresh = self._fresh.get(subject, ())
+        unsaved = sum(ban.jail in self.jails if jail is None else ban.jail == jail for ban in fresh)
         try:
             return self.store.count(jail, subject) + unsaved
         except NfjailError as error:  # a ban of the wrong length is better than none
@@ -145,7 +176,7 @@ class Engine:
         elif old is not None:
             jail.total -= 1  # it only takes the place of the other
         self._hold(ban)
-        self._fresh[ban.jail, ban.subject] += 1
+        self._fresh.setdefault(ban.subject, []).append(ban)
         return [*before, ban]
 
     def _hold(self, ban: Ban) -> None:

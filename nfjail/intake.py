@@ -24,6 +24,8 @@ from nfjail.source.file import FileSource
 from nfjail.source.file_window import syslog_clock
 from nfjail.source.journal import JournalSource
 
+_HISTORY = "the bans of other jails"
+
 
 class Reading(NamedTuple):
     """Failures of one source, in its order, and where it then stands."""
@@ -51,6 +53,7 @@ class Intake:
         self._counsel = counsel
         self._of: dict[str, list[str]] = {}  # what each jail watches, for people
         self._lookback = longest_findtime(jails.values())
+        self._of |= {jail.name: [_HISTORY] for jail in config.enabled if jail.backend == "history"}
         self._open_journal(config, positions, now, replay)
         self._open_files(config, positions, now, replay)
 

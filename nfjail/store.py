@@ -144,6 +144,14 @@ class Store:
             when: float | None = self._db.execute(query, (subject.packed, subject.prefixlen, jail)).fetchone()[0]
         return when
 
+    def recent(self, subject: Subject, since: float) -> list[Ban]:
+        """The bans of exactly this subject since then, live and past, in all jails, without evidence."""
+        query = f"SELECT {BAN_COLUMNS} FROM TABLE WHERE {_AROUND} AND since >= ?3"
+        values = (subject.packed, subject.prefixlen, since)
+        with reported(self.path):
+            rows = [row for table in ("live", "past") for row in self._db.execute(query.replace("TABLE", table), values)]
+            return list(read_bans(rows))
+
     def count(self, jail: str | None, subject: Subject) -> int:
         """How many bans of exactly this subject there have been in that jail (None: in all), the live one included."""
         about: tuple[object, ...] = (subject.packed, subject.prefixlen)

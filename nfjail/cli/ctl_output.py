@@ -77,7 +77,8 @@ def record_lines(record: dict[str, Any], now: float) -> Iterator[str]:
     yield f"  asked by  {ban['origin']}"
     for line in record["evidence"]:
         yield f"  {clock(line['time'])}  {line['message']}"
-        yield f"    (failregex {line['pattern']}; {line['position']})"
+        pattern = f"failregex {line['pattern']}; " if line["pattern"] >= 0 else ""
+        yield f"    ({pattern}{line['position']})"
 
 
 def event_line(event: dict[str, Any]) -> str:

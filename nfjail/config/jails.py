@@ -17,8 +17,10 @@ from nfjail.config.tables import inner_table, named_tables, read_values
 from nfjail.config.toml import brief, key_text
 from nfjail.config.types import JailConfig
 from nfjail.core.filter import Filter
+from nfjail.core.jail import JournalMatch
 from nfjail.core.policy import Increment
 from nfjail.core.spec import FilterSpec, Logtype
+from nfjail.presence import can_tell, present
 
 Filters = Mapping[str, ReadFilter | ReadForeign]
 _JOURNALMATCH = 'write journalmatch = ["_SYSTEMD_UNIT=NAME.service"] in the jail or its filter'
@@ -41,6 +43,13 @@ class _Draft(NamedTuple):
         """Notes what is missing, for the file that switched the jail on."""
         enabled = self.table.value.get("enabled", self.table)
         problems.add(enabled.file, self.table.key, what, hint)
+
+
+class _Watched(NamedTuple):
+    """See nfjail.presence.Watched."""
+
+    journalmatch: JournalMatch
+    logpath: tuple[str, ...]
 
 
 class _Reading(NamedTuple):
@@ -77,8 +86,13 @@ def _read_jail(name: str, table: Node, reading: _Reading) -> JailConfig:
     if banaction is not None and str(banaction.value).endswith("-allports"):  # fail2ban's of that name ignore port
         values["port"] = ()
     draft = _Draft(table, values, filter_name, reading.filters.get(filter_name))
+    values["works"] = _works(draft, problems)
     foreign = filter_name.startswith(FAIL2BAN) or isinstance(draft.filter, ReadForeign)
-    found: Filter | FilterSpec = _foreign(draft, reading) if foreign else _native(draft, reading)
+    found: Filter | FilterSpec
+    if values["backend"] == "history":
+        filter_name, found = "", _no_filter(draft, problems)
+    else:
+        found = _foreign(draft, reading) if foreign else _native(draft, reading)
     return JailConfig(
         name=name,
         filter_name=filter_name,
@@ -90,6 +104,37 @@ def _read_jail(name: str, table: Node, reading: _Reading) -> JailConfig:
     )
 
 
+def _works(draft: _Draft, problems: Problems) -> bool:
+    """Whether the jail is enabled, by itself or by what is on this machine."""
+    enabled = draft.values["enabled"]
+    if enabled != "auto":
+        return bool(enabled)
+    watched = _Watched(draft.values["journalmatch"] or _journalmatch_of(draft.filter), draft.values["logpath"])
+    node = draft.table.value["enabled"]
+    if not can_tell(watched) and not node.key.startswith("default."):
+        what = '"auto" does not tell: neither journalmatch names a unit, nor logpath a log of its own'
+        problems.at(node, what, "write true, or false")
+    return present(watched) is not None
+
+
+def _journalmatch_of(found: ReadFilter | ReadForeign | None) -> JournalMatch:
+    if isinstance(found, ReadForeign):
+        return journal_groups(found.config.spec("journal"))
+    return found.config.journalmatch if found else ()
+
+
+def _no_filter(draft: _Draft, problems: Problems) -> Filter:
+    """For a jail that reads no log, but counts what other jails have done."""
+    for key in ("filter", "failregex", "ignoreregex", "logpath", "journalmatch", *OF_JAIL):
+        node = draft.table.value.get(key)
+        if node is not None and node.value not in ("", []) and not node.key.startswith("default."):
+            hint = 'remove it, or write backend = "auto", "journal" or "file"'
+            problems.at(node, 'backend = "history" counts the bans of other jails, and reads no log', hint)
+    nothing = {"journalmatch": (), "logpath": (), "failregex": (), "ignoreregex": (), **dict.fromkeys(OF_JAIL)}
+    draft.values.update(nothing)
+    return Filter("", ())
+
+
 def _native(draft: _Draft, reading: _Reading) -> Filter:
     """The jail's filter in nfjail's own language."""
     values, problems = draft.values, reading.problems
@@ -97,9 +142,9 @@ def _native(draft: _Draft, reading: _Reading) -> Filter:
     _refuse_foreign_keys(draft, problems)
     if values["journalmatch"] is None:
         values["journalmatch"] = found.config.journalmatch if found else ()
-    wanted = values["enabled"] or reading.check_all
+    wanted = values["works"] or reading.check_all
     patterns = _patterns(draft, found, wanted, reading.filters, problems)
-    if values["enabled"]:
+    if values["works"]:
         _check_complete(draft, bool(patterns.failregex), problems, values["backend"])
     if not wanted:
         return Filter(draft.filter_name, ())
@@ -118,7 +163,7 @@ def _refuse_foreign_keys(draft: _Draft, problems: Problems) -> None:
 def _foreign(draft: _Draft, reading: _Reading) -> FilterSpec:
     """The jail's filter in fail2ban's language; decides what backend = "auto" is."""
     values, problems = draft.values, reading.problems
-    wanted = values["enabled"] or reading.check_all
+    wanted = values["works"] or reading.check_all
     logtype: Logtype = "file" if values["backend"] == "file" else "journal"
     spec = _load(draft, logtype, wanted, problems)
     given, asked = values["journalmatch"], values["backend"]
@@ -135,7 +180,7 @@ def _foreign(draft: _Draft, reading: _Reading) -> FilterSpec:
         check_spec(*_unchecked(draft, spec), problems)
     if given is None:
         values["journalmatch"] = journal_groups(spec) if spec.journalmatch or asked == "journal" else ()
-    if values["enabled"]:
+    if values["works"]:
         _check_complete(draft, bool(spec.failregex), problems, asked)
     return spec
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from nfjail.config import advice
 from nfjail.config.names import filter_trouble
@@ -60,6 +60,16 @@ def _boolean(value: Any) -> bool:
 
 
 BOOLEAN = Kind(_boolean)
+
+
+def _enabled(value: Any) -> bool | Literal["auto"]:
+    if not isinstance(value, bool) and value != "auto":
+        hint = 'write true or false without quotes, or "auto": if its service is here'
+        raise BadValueError((f"{brief(value)} is neither true, false nor \"auto\"", hint))
+    return "auto" if value == "auto" else bool(value)
+
+
+ENABLED = Kind(_enabled)
 
 
 def whole(least: int, most: int) -> Kind:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from nfjail.config import names
 from nfjail.config.kinds import (
     BOOLEAN,
+    ENABLED,
     FACTOR,
     FILTER_NAME,
     FORMULA,
@@ -46,7 +47,7 @@ class Setting(NamedTuple):
         return self.name.rpartition(".")[2]
 
 
-_BACKEND = word(("auto", "journal", "file"), {"systemd": "journal", "polling": "file", "pyinotify": "file"})
+_BACKEND = word(("auto", "journal", "file", "history"), {"systemd": "journal", "polling": "file", "pyinotify": "file"})
 _BANACTION = word(
     ("auto", "nftables", "iptables", "iptables-ipset"),
     {
@@ -84,12 +85,12 @@ SETTINGS = (
     ),
     *_in(
         JAIL,
-        ("enabled", BOOLEAN, False, "whether the jail works"),
+        ("enabled", ENABLED, False, 'whether the jail works; "auto": if its service is on this machine'),
         ("filter", FILTER_NAME, None, 'the filter; default: that of the jail\'s name; "": only bans by hand', "filter_name"),
         ("mode", named(names.filter_trouble), "normal", "which mode of the filter"),
         ("failregex", _PATTERNS, [], "more patterns, after those of the filter"),
         ("ignoreregex", _PATTERNS, [], "more patterns of what does not count"),
-        ("backend", _BACKEND, "auto", "what is read; auto: the journal where there is one, else logpath"),
+        ("backend", _BACKEND, "auto", "what is read; auto: the journal or else logpath; history: the bans of other jails"),
         ("logpath", PATHS, [], "log files, as absolute paths or globs"),
         ("journalmatch", JOURNALMATCH, None, "who writes to the journal, as FIELD=value; default: the filter's"),
         ("port", PORTS, "all", "ports that are closed to the banned: numbers, ranges, names of services"),

@@ -13,7 +13,7 @@ from nfjail.core.policy import Increment
 from nfjail.core.spec import FilterSpec, Logtype, Usedns
 from nfjail.firewall import Blocktype
 
-Backend = Literal["auto", "journal", "file"]
+Backend = Literal["auto", "journal", "file", "history"]
 Banaction = Literal["auto", "nftables", "iptables", "iptables-ipset"]
 
 
@@ -69,7 +69,7 @@ class JailConfig:
     """A jail: whom it watches, when it bans, and how. Lengths of time are in seconds."""
 
     name: str
-    enabled: bool
+    enabled: bool | Literal["auto"]  # as written
     filter_name: str
     mode: str
     failregex: tuple[str, ...]  # the jail's own, after those of its filter
@@ -98,6 +98,8 @@ class JailConfig:
     logtimezone: str | None = None
     datepattern: tuple[str, ...] | None = None
     maxlines: int | None = None
+    #: whether it works: it is enabled, or its service is on this machine
+    works: bool = field(default=False, compare=False)
 
     @property
     def ignored(self) -> Ignored:
@@ -123,4 +125,5 @@ class Config:
 
     @property
     def enabled(self) -> tuple[JailConfig, ...]:
-        return tuple(jail for jail in self.jails if jail.enabled)
+        """The jails that work."""
+        return tuple(jail for jail in self.jails if jail.works)

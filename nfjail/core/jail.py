@@ -40,6 +40,7 @@ class Rules(NamedTuple):
     ipv6_prefix: int = 64  # IPv6 is counted and banned by networks of this length
     maxmatches: int = 10  # failures kept as evidence
     spec: FilterSpec | None = None  # in place of the filter: one in fail2ban's language
+    history: bool = False  # it has no filter: it counts the bans of other jails
 
 
 class Jail:

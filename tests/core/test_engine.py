@@ -43,6 +43,9 @@ class Memory:
     def last_end(self, jail, subject) -> float | None:
         return max((ended for ban, ended in self.rows if ban[:2] == (jail, subject) and ended is not None), default=None)
 
+    def recent(self, subject, since) -> list[Ban]:
+        return [ban for ban, _ in self.rows if ban.subject == subject and ban.since >= since]
+
     def replace(self, bans, positions, now) -> None:
         raise AssertionError("it is not damaged")
 

@@ -231,3 +231,32 @@ def test_the_values_cannot_be_changed(bed: Bed) -> None:
     for value, field in itertools.product((config, config.jails[0], config.filters[0]), ("name", "table")):
         with pytest.raises((AttributeError, TypeError)):
             setattr(value, field, "x")
+
+
+@pytest.mark.parametrize(("log", "works"), [("here.log", True), ("not-here.log", False)])
+def test_auto_goes_by_whether_the_service_is_here(bed: Bed, tmp_path: Path, log: str, works: bool) -> None:
+    (tmp_path / "here.log").touch()
+    config = bed.load(f'[jail.demo]\nenabled = "auto"\nlogpath = ["{tmp_path}/{log}"]\n')
+    assert [jail.name for jail in config.enabled] == ["demo"] * works
+    assert config.jails[0].enabled == "auto"
+
+
+def test_auto_for_all_is_no_for_those_who_say_so(bed: Bed, tmp_path: Path) -> None:
+    (tmp_path / "here.log").touch()
+    path = f'logpath = ["{tmp_path}/here.log"]\nfilter = "demo"\n'
+    jails = f'[jail.demo]\nenabled = false\n{path}[jail.other]\n{path}[jail.blind]\nfilter = ""\n'
+    config = bed.load(f'[default]\nenabled = "auto"\n{jails}')
+    assert [jail.name for jail in config.enabled] == ["other"]
+
+
+def test_auto_must_have_something_to_go_by(bed: Bed) -> None:
+    (bed.vendor / "blind.toml").write_text("[filter.blind]\njournalmatch = ['_TRANSPORT=kernel']\nfailregex = ['^x <HOST>$']\n")
+    said = bed.problems('[jail.blind]\nenabled = "auto"\n')
+    assert any("neither journalmatch names a unit, nor logpath a log of its own" in line for line in said), said
+
+
+def test_a_jail_that_counts_bans_has_no_filter(bed: Bed) -> None:
+    (jail,) = (jail for jail in bed.load('[jail.again]\nenabled = true\nbackend = "history"\n').jails if jail.name == "again")
+    assert (jail.backend, jail.filter_name, jail.works, jail.journalmatch, jail.logpath) == ("history", "", True, (), ())
+    said = bed.problems('[jail.again]\nbackend = "history"\nfilter = "demo"\nlogpath = ["/x"]\nfailregex = ["^x <HOST>$"]\n')
+    assert len([line for line in said if "counts the bans of other jails, and reads no log" in line]) == 3, said

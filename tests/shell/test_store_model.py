@@ -100,6 +100,10 @@ class StoreMachine(RuleBasedStateMachine):
         for (jail, subject), times in known.items():
             assert self.store.count(jail, subject) == times
             assert self.store.count(None, subject) == sum(known[name, subject] for name in ("sshd", "nginx"))
+        bans = [*self.live.values(), *(ban for ban, _, _ in self.past)]
+        for subject in {subject for _, subject in known}:
+            recent = [ban for ban in bans if ban.subject == subject and ban.since >= NOW + 20]
+            assert sorted(map(repr, self.store.recent(subject, NOW + 20))) == sorted(map(repr, recent))
         holding = Counter(jail for jail, _ in self.live)
         every = Counter(jail for jail, _ in known.elements())
         assert self.store.totals() == {jail: (holding[jail], every[jail]) for jail in every}
