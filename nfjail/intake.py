@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from nfjail.assembly import longest_findtime, source_of
 from nfjail.config import Config
+from nfjail.core.filter import Filter
 from nfjail.core.hearing import hear_lines
 from nfjail.core.jail import Jail
 from nfjail.core.journal_hearing import JournalHearing
 from nfjail.core.journal_route import JournalRoute
+from nfjail.core.literals import Literals
 from nfjail.core.route import Page, Sighting, sift_lines
 from nfjail.core.syslog import Stamps
 from nfjail.counsel import Counsel
@@ -25,6 +27,7 @@ from nfjail.source.file_window import syslog_clock
 from nfjail.source.journal import JournalSource
 
 _HISTORY = "the bans of other jails"
+_LOGS = 256  # of jails, for which it is kept in mind what to look for in them
 
 
 class Reading(NamedTuple):
@@ -78,6 +81,7 @@ class Intake:
         self._of |= {jail.name: list(jail.logpath) for jail in wanted}
         self._logpaths = {jail.name: jail.logpath for jail in wanted}
         self._by_path: dict[str, list[str]] = {}
+        self._literals: dict[tuple[str, str], tuple[Filter, Literals]] = {}
         self._files: FileSource | None = None
         globs = list(dict.fromkeys(path for jail in wanted for path in jail.logpath))
         if globs:
@@ -132,7 +136,8 @@ class Intake:
 
     def _sightings(self, lines: LineBatch, jail: Jail, stamps: Stamps, now: float) -> list[Sighting]:
         """The failures of one jail among lines of a file."""
-        page = Page(lines.path, lines.lines, iter(lines.lines), lines.not_before)
+        few = lines.lines if jail.rules.spec else self._literals_for(jail, lines.path).lines(lines.lines)
+        page = Page(lines.path, few, iter(few), lines.not_before)
         self._counsel.watchdog.watch(partial(length_hint, page.rest))
         try:
             if jail.rules.spec:
@@ -140,6 +145,16 @@ class Intake:
             return sift_lines(page, jail, stamps, now, self._counsel.blame)
         finally:
             self._counsel.watchdog.rest()
+
+    def _literals_for(self, jail: Jail, path: str) -> Literals:
+        """What the jail's filter needs, and which of that this log has least of."""
+        filter, key = jail.rules.filter, (jail.name, path)
+        known = self._literals.get(key)
+        if known is None or known[0] is not filter:  # new, or without a pattern that was too slow
+            if len(self._literals) >= _LOGS:
+                self._literals.clear()
+            known = self._literals[key] = filter, Literals(filter.regexes())
+        return known[1]
 
     def _clock(self, path: str, now: float) -> Clock:
         """What tells when the lines of this file were written."""

@@ -79,6 +79,10 @@ class Filter:
         self.probe, slots = join([expand(i, text) for i, text in enumerate(failregex)])
         self._slots = {marker: _slots(slot) for marker, slot in slots.items()}
 
+    def regexes(self) -> list[str]:
+        """The patterns as Python's regular expressions."""
+        return [expand(i, text).regex for i, text in enumerate(self.failregex)]
+
     def message_probe(self) -> Probe:
         """probe, for messages of the journal: these may have the head of the service's own log as well."""
         dates, probe = self.dates, self.probe
