@@ -8,11 +8,11 @@ All patterns that allow it become one alternation, which is two to four times as
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from nfjail.core.alternation import Piece, Probe, Slot, join, prepare
+from nfjail.core.alternation import Piece, Probe, Slot, join, join_by_first, prepare
 from nfjail.core.patience import searching
 
 if TYPE_CHECKING:  # half a megabyte, which only filters with a datepattern need
@@ -56,6 +56,16 @@ class _Slots(NamedTuple):
     names: tuple[str, ...]
 
 
+Slots = Mapping[int, _Slots]
+
+
+class Begun(NamedTuple):
+    """What finds messages that begin in one way."""
+
+    probe: Probe
+    slots: Slots  # empty: no pattern begins so
+
+
 class Filter:
     """Compiled patterns. Raises PatternError or DatePatternError for the first pattern that cannot be used."""
 
@@ -77,7 +87,8 @@ class Filter:
         self._ignore = [searching(compile_ignore(i, text)) for i, text in enumerate(ignoreregex)]
         #: probe(message, start): what harvest() takes, or None. Apart from find() because most messages end here.
         self.probe, slots = join([expand(i, text) for i, text in enumerate(failregex)])
-        self._slots = {marker: _slots(slot) for marker, slot in slots.items()}
+        self._slots = _all_slots(slots)
+        self._by_first: tuple[dict[str, Begun], Begun] | None = None
 
     def regexes(self) -> list[str]:
         """The patterns as Python's regular expressions."""
@@ -109,14 +120,25 @@ class Filter:
         found = self.probe(message, start)
         return None if found is None else self.harvest(found)
 
-    def harvest(self, found: re.Match[str]) -> Match | None:
-        """The captures of what probe found; None if an ignoreregex says that it does not count."""
+    def by_first(self) -> tuple[Mapping[str, Begun], Begun]:
+        """The probe for messages that begin with a character; that for all others. Most messages so meet few patterns.
+
+        Made when first asked for: the patterns take their room a second time.
+        """
+        if self._by_first is None:
+            some, others = join_by_first([expand(i, text) for i, text in enumerate(self.failregex)])
+            begun = {first: Begun(probe, _all_slots(slots)) for first, (probe, slots) in some.items()}
+            self._by_first = begun, Begun(others[0], _all_slots(others[1]))
+        return self._by_first
+
+    def harvest(self, found: re.Match[str], slots: Slots | None = None) -> Match | None:
+        """The captures of what probe found, or that of slots; None if an ignoreregex says that it does not count."""
         if self._ignore:
             message = found.string[found.pos :]
             if any(ignore(message) for ignore in self._ignore):
                 return None
         # The last group of each alternative is an empty one that tells which alternative it was.
-        pattern, groups, names = self._slots[found.lastindex or 0]
+        pattern, groups, names = (slots or self._slots)[found.lastindex or 0]
         if len(names) == 1:  # nearly always: the user
             host, text = found.group(*groups)
             return _new_match((pattern, host, {names[0]: text} if text else {}))
@@ -159,6 +181,10 @@ def _group(closing: bool, tag: str, names: list[str]) -> str:
     names.append("host")
     group = f"(?P<_host>{_ADDRESS[tag]})"
     return rf"\[?{group}\]?" if tag in _BRACKETS else group
+
+
+def _all_slots(slots: Mapping[int, Slot]) -> dict[int, _Slots]:
+    return {marker: _slots(slot) for marker, slot in slots.items()}
 
 
 def _slots(slot: Slot) -> _Slots:

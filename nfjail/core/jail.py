@@ -142,8 +142,8 @@ class Jail:
 
         What happened before the end of a ban has been paid for by it, even when it is read later, or once more.
         """
-        time, subject, *_ = failure
-        if (subject in self.banned and time < self.banned[subject]) or time < self._ended.get(subject, 0.0):
+        time, subject = failure[0], failure[1]
+        if time < self.banned.get(subject, 0.0) or time < self._ended.get(subject, 0.0):
             return 0
         self.found += 1
         return self.window.add(failure)

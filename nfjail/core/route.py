@@ -13,7 +13,7 @@ from nfjail.core.filter import Filter
 from nfjail.core.jail import FOREVER, Jail
 from nfjail.core.model import Failure
 from nfjail.core.patience import TooSlow
-from nfjail.core.syslog import Stamps, parse_head
+from nfjail.core.syslog import MEMO_DIGITS, NO_MEMO, Stamps, parse_head
 
 # Seconds by which a line may be older than the file's last end, or newer than now. The latter is normal: now is when the
 # loop's turn began, and while it reads others write. What was written keeps its own time, however late it is read.
@@ -66,26 +66,46 @@ def _sift(
     lines: Iterable[str], page: Page, jail: Jail, stamps: Stamps, now: float, sightings: list[Sighting]
 ) -> None:
     """Adds the failures among syslog's lines of that page."""
-    path, not_before = page.path, page.not_before
-    probe, harvest = _probe_of(jail), jail.rules.filter.harvest
-    identifiers = jail.rules.filter.identifier
-    subject_of, oldest, latest = jail.subject_of, not_before - CLOCKS_DIFFER, now + CLOCKS_DIFFER
-    for line in lines:
+    # Every line of a flood comes through here: hence what could be calls is written out.
+    filter, path = jail.rules.filter, page.path
+    harvest, identifiers, subject_of = filter.harvest, filter.identifier, jail.subject_of
+    oldest, latest = page.not_before - CLOCKS_DIFFER, now + CLOCKS_DIFFER
+    (some, others), memo = filter.by_first(), NO_MEMO
+    begun_with = some.get
+    for line in lines if jail.longest == FOREVER else _no_longer(jail.longest, lines):
         colon = line.find(": ")
-        found = probe(line, colon + 2)
-        if found is None:
+        probe, slots = begun_with(line[colon + 2 : colon + 3], others)
+        if not slots or (found := probe(line, colon + 2)) is None:
             continue
-        head = parse_head(line[:colon], stamps)
-        if head is None or (identifiers and head[1] not in identifiers):
-            continue
-        match = harvest(found)
+        second, base, until_pid, pid_at, _ = memo
+        if (
+            line[:20] == second
+            and line.startswith(until_pid, 26)
+            and line[colon - 1] == "]"
+            and (digits := line[20:26] + line[pid_at : colon - 1]).isdecimal()
+            and digits.isascii()
+            and 6 < len(digits) <= MEMO_DIGITS
+        ):
+            time = base + int(digits[:6]) / 1_000_000
+        else:
+            head = parse_head(line[:colon], stamps)
+            if head is None or (identifiers and head[1] not in identifiers):
+                continue
+            time = head[0]
+            if stamps.memo[4] == head[1]:
+                memo = stamps.memo
+        match = harvest(found, slots)
         if match is None:
             continue
         pattern, host, fields = match
         subject = subject_of(host)
         if subject is not None:
-            time = head[0] if oldest <= head[0] <= latest else now
-            sightings.append((jail, new_failure((time, subject, line, path, pattern, fields))))
+            when = time if oldest <= time <= latest else now
+            sightings.append((jail, new_failure((when, subject, line, path, pattern, fields))))
+
+
+def _no_longer(longest: float, lines: Iterable[str]) -> Iterator[str]:
+    return (line for line in lines if len(line) - line.find(": ") - 2 <= longest)
 
 
 def _sift_dated(

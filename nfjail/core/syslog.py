@@ -46,6 +46,10 @@ class _Memo(NamedTuple):
     identifier: str
 
 
+NO_MEMO = _Memo("", 0.0, "", 0, "")
+MEMO_DIGITS = 6 + 10  # of the fraction, and at most of the process's number
+
+
 class Stamps:
     """Turns time stamps into seconds since the epoch, quickly when one follows the other as they do in a log.
 
@@ -57,7 +61,7 @@ class Stamps:
 
     def __init__(self, now: float) -> None:
         self.now = now
-        self.memo = _Memo("", 0.0, "", 0, "")
+        self.memo = NO_MEMO
         self._second: str | None = None
         self._zone: str | None = None
         self._base = 0.0

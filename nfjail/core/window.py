@@ -30,25 +30,26 @@ class Window:
 
     def add(self, failure: Failure) -> int:
         """Counts one more; returns how many of this subject lie in the window now. maxretry is enough for a ban."""
-        seen = self._seen.get(failure.subject)
+        newest, subject = failure[0], failure[1]
+        seen = self._seen.get(subject)
         if seen is None:
-            self._seen[failure.subject] = [failure]
-            self._newest = max(self._newest, failure.time)
+            self._seen[subject] = [failure]
+            if newest > self._newest:
+                self._newest = newest
             if len(self._seen) > self._sweep_at:
                 self._sweep()
             return 1
-        newest = failure.time
-        if newest >= seen[-1].time:
+        if newest >= seen[-1][0]:
             seen.append(failure)
         else:
             insort(seen, failure, key=_time)  # two files, or a clock set back: in its place
-            newest = seen[-1].time
+            newest = seen[-1][0]
         if newest > self._newest:
             self._newest = newest
         oldest = newest - self.findtime
         if len(seen) > self.maxretry:
             del seen[0]
-        while seen[0].time < oldest:
+        while seen[0][0] < oldest:
             del seen[0]
         return len(seen)
 

@@ -6,6 +6,7 @@ which lines are left out, each with the reason why.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -35,6 +36,7 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAST = 0.97  # of all failures
+_PREFIX = re.compile(r"^ ?\S+ [^\s:\[\]]+(?:\[\d+\])?: ")  # HOST PROGRAM[PID]: of a journal entry as fail2ban shows it
 
 #: samples of what is no service's: fail2ban's own tests, and what reads fail2ban's log, which nfjail has no need to
 NO_SERVICE = {"zzz-generic-example", "zzz-sshd-obsolete-multiline", "recidive"}
@@ -94,9 +96,10 @@ class Eye:
             sight = self._recogniser.feed(sample.line, NOW)
             return str(sight.subject) if sight.result == "failure" and sight.subject else None
         if sample.journal:
-            line = sample.line.partition(": ")[2]
-            found = self._jail.rules.filter.find(line)
-            subject = self._jail.subject_of(found.host) if found else None
+            ours = self._jail.rules.filter
+            found = ours.message_probe()(_PREFIX.sub("", sample.line), 0)
+            match = ours.message_harvest()(found) if found else None
+            subject = self._jail.subject_of(match.host) if match else None
             return str(subject) if subject else None
         page = Page(sample.file, [sample.line], iter([sample.line]), 0.0)
         sightings = sift_lines(page, self._jail, Stamps(NOW), NOW, lambda *_: None)
