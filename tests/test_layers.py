@@ -16,8 +16,8 @@ import pytest
 # Imports go one way: a room may use those behind it in this list, never those before it. Within a room anything goes.
 # A room NAME is the module NAME, or the folder NAME, or NAME and its NAME_*.py beside it.
 ORDER = (
-    "compat", "__main__", "cli", "doctor", "daemon", "desk", "regime", "intake", "counsel", "exempt", "guard", "assembly", "tell",
-    "fail2ban_log", "control", "connection", "interface", "varlink", "engine", "config", "presence", "fail2ban",
+    "compat", "__main__", "cli", "doctor", "daemon", "desk", "regime", "intake", "counsel", "exempt", "guard", "assembly",
+    "tell", "fail2ban_log", "control", "connection", "interface", "varlink", "engine", "config", "presence", "fail2ban",
     "store", "source", "firewall", "action", "watchdog", "addresses", "resolver", "names", "notify", "log", "owned", "text",
     "core", "errors",
 )  # fmt: skip

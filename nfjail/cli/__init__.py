@@ -17,12 +17,11 @@ from nfjail import __version__
 from nfjail.errors import NfjailError
 from nfjail.text import printable
 
-VERBS = ("run", "check", "test", "import", "ctl")
+VERBS = ("run", "check", "doctor", "test", "import", "ctl")
 _MODULES = {"import": "importing"}  # `import` is a word of Python's own
 
 EXAMPLES = """\
   nfjail ctl status                   what is watched, and how much it found
-  nfjail ctl why 192.0.2.7            why somebody is banned
   nfjail ctl --help                   each verb has more examples"""
 EXIT_CODES = """\
 exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 the daemon is not

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 _HEAD = re.compile(
     r"(?:(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?"
-    r"|([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d))"
-    r" \S+ ([^\s:\[\]]+)(?:\[(\d{1,10})\])?",
+    r"|([A-Z][a-z]{2} (?:[ \d]\d|\d) \d\d:\d\d:\d\d))"
+    r"(?: \S+ | (?=\S+\[\d+\]\Z))([^\s:\[\]]+)(?:\[(\d{1,10})\])?",
     re.ASCII,
 )
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -82,10 +82,11 @@ class Stamps:
     def traditional(self, stamp: str) -> float:
         """`Nov 22 14:15:01` of the latest year in which that was not more than a day after now. Raises ValueError."""
         if stamp != self._local:
-            month = _MONTHS.get(stamp[:3])
+            name, day, clock = stamp.split()
+            month = _MONTHS.get(name)
             if month is None:
                 raise ValueError(stamp)
-            self._local_base = self._latest(month, int(stamp[4:6]), *map(int, stamp[7:].split(":")))
+            self._local_base = self._latest(month, int(day), *map(int, clock.split(":")))
             self._local = stamp
         return self._local_base
 

@@ -23,11 +23,12 @@ from nfjail.config.problem import Problems
 from nfjail.config.read import read
 from nfjail.core.ignore import IgnoreList
 from nfjail.core.jail import Jail, Rules
-from nfjail.core.model import parse_address
+from nfjail.core.model import Subject, parse_address
 from nfjail.core.policy import Policy
 from nfjail.core.recognise import Recogniser
 from nfjail.core.route import Page, sift_lines
 from nfjail.core.syslog import Stamps
+from nfjail.source.file_lines import split
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -75,6 +76,13 @@ def shipped() -> dict[str, ReadFilter | ReadForeign]:
     return filters
 
 
+class _Impartial(Jail):
+    """A jail that spares nobody: samples have addresses of this machine and of documentation's networks."""
+
+    def subject_of(self, host: str) -> Subject | None:
+        return parse_address(host)
+
+
 class Eye:
     """One of our filters at work on the lines of one log."""
 
@@ -88,7 +96,7 @@ class Eye:
         mode = ours.modes.get(mode, mode or NORMAL)
         problems = Problems()
         made = compile_filter(found, ours.filter, found.modes.get(mode, found.modes[NORMAL]), problems)
-        self._jail = Jail(Rules(ours.filter, made, Policy(600.0), ipv6_prefix=128), IgnoreList(()))
+        self._jail = _Impartial(Rules(ours.filter, made, Policy(600.0), ipv6_prefix=128), IgnoreList(()))
 
     def host(self, sample: Sample) -> str | None:
         """Who has failed; None: nobody."""
@@ -99,9 +107,10 @@ class Eye:
             ours = self._jail.rules.filter
             found = ours.message_probe()(_PREFIX.sub("", sample.line), 0)
             match = ours.message_harvest()(found) if found else None
-            subject = self._jail.subject_of(match.host) if match else None
+            subject = parse_address(match.host) if match else None
             return str(subject) if subject else None
-        page = Page(sample.file, [sample.line], iter([sample.line]), 0.0)
+        lines = split(sample.line.encode("utf-8", "replace") + b"\n")  # as files are read: blanks at its end do not count
+        page = Page(sample.file, lines, iter(lines), 0.0)
         sightings = sift_lines(page, self._jail, Stamps(NOW), NOW, lambda *_: None)
         return str(sightings[0][1].subject) if sightings else None
 

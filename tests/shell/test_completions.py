@@ -44,7 +44,7 @@ def names(command):
 
 
 def test_verbs(shell):
-    assert shell.offers("nfjail ") == {"run", "check", "test", "import", "ctl"}
+    assert shell.offers("nfjail ") == {"run", "check", "doctor", "test", "import", "ctl"}
     assert shell.offers("nfjail ctl ") == set(commands()["ctl",].verbs)
     assert shell.completes("nfjail ch") == "nfjail check "
     assert shell.completes("nfjail ctl --json stat") == "nfjail ctl --json status "
