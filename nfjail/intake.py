@@ -153,7 +153,7 @@ class Intake:
         if known is None or known[0] is not filter:  # new, or without a pattern that was too slow
             if len(self._literals) >= _LOGS:
                 self._literals.clear()
-            known = self._literals[key] = filter, Literals(filter.regexes())
+            known = self._literals[key] = filter, Literals([piece.regex for piece in filter.pieces()])
         return known[1]
 
     def _clock(self, path: str, now: float) -> Clock:

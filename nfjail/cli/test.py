@@ -14,7 +14,7 @@ from nfjail.cli.test_input import Batch, Block, find_input
 from nfjail.cli.test_json import MEANING, all_of, json_writer
 from nfjail.cli.test_output import MANY, Tally, Timing, emit, explain, report, text
 from nfjail.core.journal_line import journal_terms
-from nfjail.core.recognise import Sight
+from nfjail.core.sight import Sight
 from nfjail.core.whom import Judge
 
 HELP = "try a filter or a pattern on a line, a file or the journal"

@@ -15,8 +15,8 @@ from nfjail.config.foreign import ReadForeign, check_spec
 from nfjail.config.problem import Problems
 from nfjail.config.read import RUNTIME, find_local, read, vendor_folder
 from nfjail.core.filter import Filter
-from nfjail.core.recognise import Result, Sight
 from nfjail.core.route import find_dated
+from nfjail.core.sight import Result, Sight
 from nfjail.core.spec import Logtype
 from nfjail.core.syslog import Stamps, parse_head
 from nfjail.core.whom import Judge

@@ -12,7 +12,8 @@ from nfjail.core.dates import DatePatternError
 from nfjail.core.expressions import compile_failregex
 from nfjail.core.filter import Filter, PatternError
 from nfjail.core.journal_line import journal_terms
-from nfjail.core.recognise import Recogniser, Sight
+from nfjail.core.recognise import Recogniser
+from nfjail.core.sight import Sight
 from nfjail.core.spec import FilterSpec, Logtype
 from nfjail.errors import NfjailError
 from nfjail.fail2ban.call import parse_call

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 
-from nfjail.core.recognise import Sight
+from nfjail.core.sight import Sight
 from nfjail.core.whom import Judge
 
 MEANING = """\

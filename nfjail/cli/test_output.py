@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from nfjail.cli.test_filters import Eye, Trial
 from nfjail.cli.test_json import iso
-from nfjail.core.recognise import Result, Sight
+from nfjail.core.sight import Result, Sight
 from nfjail.text import printable
 
 RESULTS: tuple[Result, ...] = ("failure", "helper", "ignored", "missed")

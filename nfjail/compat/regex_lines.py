@@ -13,7 +13,8 @@ from nfjail.compat.regex_report import MOST
 from nfjail.core.alternation import Probe, join
 from nfjail.core.dates import DateDetector
 from nfjail.core.expressions import compile_failregex, compile_ignoreregex, compile_prefix
-from nfjail.core.recognise import Recogniser, Sight
+from nfjail.core.recognise import Recogniser
+from nfjail.core.sight import Sight
 from nfjail.core.spec import FilterSpec
 
 _NO_FAILURE = ("nofail", "mlfgained")

@@ -90,9 +90,9 @@ class Filter:
         self._slots = _all_slots(slots)
         self._by_first: tuple[dict[str, Begun], Begun] | None = None
 
-    def regexes(self) -> list[str]:
+    def pieces(self) -> list[Piece]:
         """The patterns as Python's regular expressions."""
-        return [expand(i, text).regex for i, text in enumerate(self.failregex)]
+        return [expand(i, text) for i, text in enumerate(self.failregex)]
 
     def message_probe(self) -> Probe:
         """probe, for messages of the journal: these may have the head of the service's own log as well."""
@@ -126,7 +126,7 @@ class Filter:
         Made when first asked for: the patterns take their room a second time.
         """
         if self._by_first is None:
-            some, others = join_by_first([expand(i, text) for i, text in enumerate(self.failregex)])
+            some, others = join_by_first(self.pieces())
             begun = {first: Begun(probe, _all_slots(slots)) for first, (probe, slots) in some.items()}
             self._by_first = begun, Begun(others[0], _all_slots(others[1]))
         return self._by_first

@@ -13,7 +13,7 @@ from nfjail.core.route import CLOCKS_DIFFER, Page, Sighting
 
 if TYPE_CHECKING:
     from nfjail.core.captures import Value
-    from nfjail.core.recognise import Sight
+    from nfjail.core.sight import Sight
 
 _MESSAGE = 1000  # characters of a failure's lines that are kept as evidence
 _WHOM = frozenset({"ip4", "ip6", "dns", "cidr", "fid", "mlfid"})

@@ -12,8 +12,12 @@ from nfjail.core.journal_route import Get, Here, JournalRoute
 from nfjail.core.route import CLOCKS_DIFFER, Sighting
 
 JOURNAL = "journal"  # the name of this log
+_FEW = 32  # alternatives for which the journal's index is asked; with more it is slower than to look at every entry
 _SYSTEM_UIDS = 1000  # from here on they are people's (login.defs(5), UID_MIN)
 _OF_SYSTEM = ("kernel", "audit")  # transports of which only the system makes use
+
+#: fields by which jails are found, the one that fewest entries share first
+_KNOWN_BY = ("SYSLOG_IDENTIFIER", "_SYSTEMD_UNIT", "_SYSTEMD_SLICE", "_COMM")
 
 #: field -> its values, one of which it must have
 _Wanted = Mapping[str, frozenset[str]]
@@ -31,18 +35,43 @@ class JournalHearing:
         self._counsel = counsel
         self._others = others
         self._listeners = [_Listener(jail, tuple(map(_group, jail.rules.journalmatch or ((),)))) for jail in jails]
+        self._known: dict[str, dict[str, list[_Listener]]] = {}  # by field and value, to ask few of them about an entry
+        self._always: list[_Listener] = []
+        for one in self._listeners:
+            for wanted, _ in one.groups:
+                self._expect(one, wanted)
+        only = not self._always and list(self._known) == ["SYSLOG_IDENTIFIER"]
+        self._by_identifier = self._known["SYSLOG_IDENTIFIER"] if only else None
         self.heard = 0  # so often a jail has been shown an entry
+
+    def _expect(self, one: _Listener, wanted: _Wanted) -> None:
+        """Has the listener hear of the entries that may fit the group."""
+        field = next((field for field in _KNOWN_BY if field in wanted), "")
+        table = self._known.setdefault(field, {}) if field else {}
+        for heard in [table.setdefault(value, []) for value in wanted[field]] if field else [self._always]:
+            if one not in heard:
+                heard.append(one)
+
+    def _hearers(self, field: Get) -> list[_Listener]:
+        """Who may want to hear of the entry."""
+        found = list(self._always)
+        for name, listeners in self._known.items():
+            found += [one for one in listeners.get(field(name), ()) if one not in found]
+        return found
 
     def terms(self) -> list[list[tuple[str, str]]]:
         """OR of ANDs of (field, value) for the journal's own index, as JournalRoute.terms(); none: all entries."""
         groups = [group for listener in self._listeners for group in listener.jail.rules.journalmatch or ((),)]
-        if not all(groups):
+        others = self._others.terms() if self._others else []
+        if not all(groups) or (self._others and not others) or len(groups) > _FEW:
             return []
-        return [*(self._others.terms() if self._others else ()), *map(list, dict.fromkeys(groups))]
+        return [*others, *map(list, dict.fromkeys(groups))]
 
     def sift(self, message: str, get: Get, here: Here, now: float) -> Sequence[Sighting]:
         """The failures that the jails recognise in an entry; as JournalRoute.sift()."""
         sightings = self._others.sift(message, get, here, now) if self._others else ()
+        if self._others and self._by_identifier is not None and self._others.identifier not in self._by_identifier:
+            return sightings
         known: dict[str, str] = {}
 
         def field(name: str) -> str:
@@ -52,7 +81,9 @@ class JournalHearing:
             return text
 
         line, time = "", 0.0
-        for jail, groups in self._listeners:
+        for jail, groups in self._hearers(field):
+            if not jail.recogniser(JOURNAL).wants(message):
+                continue
             if not any(_fits(wanted, field) and (trusted or _is_systems(field)) for wanted, trusted in groups):
                 continue
             if not line:

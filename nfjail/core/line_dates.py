@@ -42,6 +42,10 @@ class LineDates:
     def _any(self, line: str) -> re.Match[str] | None:
         return next((found for form in self._forms if (found := form.regex.match(line))), None)
 
+    def regexes(self) -> list[str]:
+        """What finds the dates, as Python's regular expressions."""
+        return [form.regex.pattern for form in self._forms]
+
     def begin(self, line: str) -> int:
         """Where in the line the patterns begin to look; -1: it has no head."""
         if self.inside:

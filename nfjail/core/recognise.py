@@ -8,46 +8,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from copy import copy
-from functools import partial
-from typing import Literal, NamedTuple
 
 from nfjail.core.alternation import Joined, Piece, Probe, join, join_by_first
-from nfjail.core.captures import Captured, Captures, Value
+from nfjail.core.captures import Captured, Captures
 from nfjail.core.dates import DateDetector
 from nfjail.core.expressions import compile_failregex, compile_ignoreregex, compile_prefix
 from nfjail.core.lines import Line, Lines, joined
-from nfjail.core.model import Subject
 from nfjail.core.session import Marks, Sessions, take_marks
 from nfjail.core.shapes import Shape, Shapes, Words, blindness, digit_words, shape_of
 from nfjail.core.sieve import Sieve, parse
+from nfjail.core.sight import Sight, ignored, missed, new_sight
 from nfjail.core.spec import FilterSpec
 from nfjail.core.timeline import Timeline
 from nfjail.core.whom import Judge
 
-Result = Literal["failure", "helper", "ignored", "missed"]
-
+_BEHIND_HEAD = re.compile(r"\\?:(?: |\\s[+*]?)<F-CONTENT>")  # in a prefregex: what follows begins in the message
 _LONGEST = 8192  # characters of a line that are looked at: what a pattern needs grows with their square or worse
 _DATE_AT_BOUNDS = ("", "{DEFAULT}", "{^LN-BEG}", "{NONE}")  # these cut out nothing of what stands around a date
 _NAMES = {"ip4", "ip6", "dns"}
 _CUT = "…"  # stands behind a line that was cut, so that no pattern takes the cut for the line's end
 
 
-class Sight(NamedTuple):
-    """What one line told."""
-
-    result: Result  # helper: it is no failure, but may be needed for one
-    host: str | None  # whom: an address or network as it is written properly, a host name, any other id; None: not known
-    time: float | None  # seconds since the epoch; None: it has no date, and none came shortly before
-    pattern: int = -1  # index into failregex; -1: none fits
-    fields: Mapping[str, Value] = {}  # all captures of the line, and those of its session
-    lines: tuple[str, ...] = ()  # the line; with it those of its session, or those that the pattern covers
-    subject: Subject | None = None  # the address or network to ban; with F-ID, the one that came with the id
-    lookup: bool = False  # host is a name to be resolved: each of its addresses has failed
-
-
 #: a probe; by its match's lastindex the pattern and how to take its captures; whether it takes all digits for the same
 _Finder = tuple[Probe, Mapping[int, tuple[int, Captures]], bool]
-_new_sight = partial(tuple.__new__, Sight)  # Sight(...) goes through a Python function: twice the time
 
 
 class Recogniser:
@@ -87,6 +70,7 @@ class Recogniser:
         self._others = _finder(others, indexes, self._head, blind)
         sieves = [Sieve([piece.regex for piece in regexes], self._apart), *self._sieves]
         self._sieve = max(sieves, key=lambda sieve: sieve.shortest)
+        self._message_sieve = sieves[0] if not several and _BEHIND_HEAD.search(self.spec.prefregex) else None
         parse.cache_clear()
 
     def _begin(self) -> None:
@@ -114,6 +98,10 @@ class Recogniser:
         other = copy(self)
         other._use({index: piece for index, piece in self._pieces.items() if index != pattern})
         return other
+
+    def wants(self, message: str) -> bool:
+        """False: what it would tell of a journal entry with that message is nothing, whoever wrote it."""
+        return self._message_sieve is None or self._message_sieve.passes(message)
 
     def feed(self, line: str, now: float, time: float | None = None) -> Sight:
         """What the next line of the log tells. It comes without its line end.
@@ -174,7 +162,7 @@ class Recogniser:
         if whom is None:
             return self._told(shape.pattern, fields, (line,), time, now, shape.marks)
         host, subject, lookup = whom
-        return _new_sight(("failure", host, time, shape.pattern, fields, (line,), subject, lookup))
+        return new_sight(("failure", host, time, shape.pattern, fields, (line,), subject, lookup))
 
     def _look(self, line: str, seen: str, time: float | None, now: float, key: bytes = b"") -> Sight:
         """What a line tells. seen: what is left of it without its date, with its end; key: of its shape, to be kept."""
@@ -195,13 +183,13 @@ class Recogniser:
         if key and (shape := shape_of(pattern, captures, found, before, at, self._times.cut)):
             self._shapes.keep(key, shape, self.fed)
         if self._ignore and self._ignores(seen, content):
-            return _ignored(time, pattern, (line,))
+            return ignored(time, pattern, (line,))
         return self._told(pattern, captures.of(found, before), (line,), time, now)
 
     def _fits_nothing(self, time: float | None, key: bytes) -> Sight:
         if key and self._blind:
             self._shapes.keep(key, Shape(self._times.cut), self.fed)
-        return _missed(time)
+        return missed(time)
 
     def _missed(self, line: str, now: float, time: float | None) -> Sight:
         """What a line tells that no pattern can fit."""
@@ -211,7 +199,7 @@ class Recogniser:
             time, _ = self._times.date(line, now)
         else:
             self._times.unread.append(line)
-        return _missed(time)
+        return missed(time)
 
     def _feed_lines(self, lines: Lines, line: str, now: float, time: float | None) -> Sight:
         """The same where patterns see several lines."""
@@ -225,19 +213,19 @@ class Recogniser:
         if self._prefix is not None:
             before = self._prefix(content, 0)
             if before is None:
-                return _missed(time)
+                return missed(time)
             if self._content and before[self._content]:
                 whole = lines.narrow(before[self._content])
                 content = lines.text()
         probe, patterns, _ = self._others
         found = probe(content, 0)
         if found is None:
-            return _missed(time)
+            return missed(time)
         pattern, captures = patterns[found.lastindex or 0]
         matched = lines.take(found, whole)
         texts = tuple(each.full for each in matched)
         if self._ignore and self._ignores(joined(matched), content if whole else ""):
-            return _ignored(time, pattern, texts)
+            return ignored(time, pattern, texts)
         return self._told(pattern, captures.of(found, before), texts, time, now)
 
     def ignores(self, line: str, now: float) -> bool:
@@ -266,30 +254,22 @@ class Recogniser:
             marks = marks or take_marks(fields)
             session, helper = self._sessions.see(key, fields, marks, lines, now if time is None else time)
             if helper:
-                return _new_sight(("helper", None, time, pattern, fields, lines, None, False))
+                return new_sight(("helper", None, time, pattern, fields, lines, None, False))
             fields, lines = session.fields, session.lines
             if len(session.users) > 1:
                 fields = {**fields, "users": session.users}
         whom = self._judge.judge(fields)
         if whom is not None:
             host, subject, lookup = whom
-            return _new_sight(("helper" if helper else "failure", host, time, pattern, fields, lines, subject, lookup))
+            return new_sight(("helper" if helper else "failure", host, time, pattern, fields, lines, subject, lookup))
         if key is None or not _NAMES.isdisjoint(fields):  # what was written there is nobody's address
-            return _new_sight(("missed", None, time, pattern, fields, lines, None, False))
+            return new_sight(("missed", None, time, pattern, fields, lines, None, False))
         session.pending = True
-        return _new_sight(("helper", None, time, pattern, fields, lines, None, False))
+        return new_sight(("helper", None, time, pattern, fields, lines, None, False))
 
 
 def _shortened(line: str) -> str:
     return line[:_LONGEST] + _CUT
-
-
-def _missed(time: float | None) -> Sight:
-    return _new_sight(("missed", None, time, -1, {}, (), None, False))
-
-
-def _ignored(time: float | None, pattern: int, lines: tuple[str, ...]) -> Sight:
-    return _new_sight(("ignored", None, time, pattern, {}, lines, None, False))
 
 
 def _finder(joined: Joined, indexes: Sequence[int], head: Mapping[str, int], blind: frozenset[int]) -> _Finder:

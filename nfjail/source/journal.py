@@ -179,7 +179,8 @@ class JournalSource(Generic[T]):
         self.more = count >= limit or replayed
         if not count:
             return EntryBatch(found, 0, None, replayed)
-        self._attentive_since = now
+        if found or self._terms:  # else it may have been anything
+            self._attentive_since = now
         return EntryBatch(found, count, str(self._place), replayed)
 
     def _next_to_replay(self) -> bool:

@@ -14,7 +14,8 @@ from packages import environment
 from sample_logs import NOW, ZONE
 
 from nfjail.core.filter import PatternError
-from nfjail.core.recognise import Recogniser, Sight
+from nfjail.core.recognise import Recogniser
+from nfjail.core.sight import Sight
 from nfjail.core.spec import FilterSpec
 
 BESIDE = Path(__file__).with_name("beside_filter.py")

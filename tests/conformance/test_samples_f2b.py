@@ -17,7 +17,8 @@ from sample_logs import NOW, ZONE, Sample, names, samples
 
 from nfjail.core.dates import DateDetector
 from nfjail.core.model import parse_address
-from nfjail.core.recognise import Recogniser, Sight
+from nfjail.core.recognise import Recogniser
+from nfjail.core.sight import Sight
 from nfjail.core.spec import FilterSpec
 from nfjail.fail2ban.filters import load_filter
 from tests.zone import in_zone

@@ -144,3 +144,31 @@ def test_a_container_is_known_by_its_engine_and_not_by_its_identifier(fields: di
         found = route.sift("bad login from 192.0.2.7", lambda field: fields.get(field, ""), lambda: (NOON, "cursor"), NOON)
         assert bool(found) == heard
     assert [("CONTAINER_NAME", "web")] in JournalRoute([one, other], blame).terms()
+
+
+def test_jails_without_identifiers_hear_by_unit_slice_or_program_and_only_what_they_may_want() -> None:
+    asked: list[str] = []
+
+    def get(field: str) -> str:
+        asked.append(field)
+        return {"SYSLOG_IDENTIFIER": "x", "_SYSTEMD_UNIT": "a.service", "_SYSTEMD_SLICE": "b.slice", "_UID": "0"}.get(field, "")
+
+    def named(name: str, *pair: str) -> Jail:
+        rules = Rules(name, Filter(name, ["^bad login from <HOST>$"]), Policy(600.0), journalmatch=((pair,),))  # type: ignore[arg-type]
+        return Jail(rules, IgnoreList(()))
+
+    jails = [named("unit", "_SYSTEMD_UNIT", "a.service"), named("slice", "_SYSTEMD_SLICE", "b.slice")]
+    jails += [named("uid", "_UID", "0"), named("other", "_SYSTEMD_UNIT", "other.service"), named("program", "_COMM", "other")]
+    route = JournalRoute(jails, blame)
+    found = route.sift("bad login from 192.0.2.7", get, lambda: (NOON, "cursor"), NOON)
+    assert {one.name for one, _ in found} == {"unit", "slice", "uid"}
+    asked.clear()
+    assert not route.sift("anything else", get, lambda: (NOON, "cursor"), NOON)
+    assert asked == ["SYSLOG_IDENTIFIER"]
+
+
+def test_with_many_identifiers_every_entry_is_looked_at() -> None:
+    """The journal's index gets slower with each of them."""
+    few = [jail("^x <HOST>$", (), (f"x{n}",)) for n in range(5)]
+    assert len(JournalRoute(few, blame).terms()[0]) == 5 + 1
+    assert JournalRoute([*few, *(jail("^x <HOST>$", (), (f"y{n}",)) for n in range(5))], blame).terms() == []

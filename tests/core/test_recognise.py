@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nfjail.core.filter import PatternError
-from nfjail.core.recognise import Recogniser, Sight
+from nfjail.core.recognise import Recogniser
+from nfjail.core.sight import Sight
 from nfjail.core.spec import FilterSpec
 
 NOW = 1_795_312_984.0  # 2026-11-22T02:03:04Z

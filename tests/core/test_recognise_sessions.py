@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nfjail.core.recognise import Recogniser, Sight
+from nfjail.core.recognise import Recogniser
+from nfjail.core.sight import Sight
 from nfjail.core.spec import FilterSpec
 
 NOW = 1_795_312_984.0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nfjail.core.recognise import Recogniser, Sight
+from nfjail.core.recognise import Recogniser
 from nfjail.core.shapes import digit_words
+from nfjail.core.sight import Sight
 from nfjail.core.spec import FilterSpec
 
 NOW = 1_795_312_984.0  # 2026-11-22T02:03:04Z

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nfjail.core.recognise import Recogniser, Sight
+from nfjail.core.recognise import Recogniser
+from nfjail.core.sight import Sight
 from nfjail.core.spec import FilterSpec
 from nfjail.core.tags import expand
 
