@@ -185,6 +185,8 @@ def _open(path: str) -> int:
 
 def _how_to_permit(path: str) -> str:
     status = os.stat(path)
+    if not status.st_mode & stat.S_IRGRP:
+        return f"chmod g+r {path}, with a group that nfjail's process has (chgrp adm); or let its unit read all (nfjail(1))"
     return f"let nfjail's process have the file's group ({_group(status.st_gid)}): SupplementaryGroups= in its unit"
 
 

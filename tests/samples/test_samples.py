@@ -7,6 +7,7 @@ in fail2ban's language have whole sessions, as `lines`. What [fail2ban] says the
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from nfjail.config import load
 from nfjail.config.filters import NORMAL, ReadFilter, compile_filter, read_filters
 from nfjail.config.foreign import ReadForeign
 from nfjail.config.problem import Problems
@@ -256,3 +258,33 @@ def test_no_line_of_a_session_is_long_enough_to_stall(name: str, sample: Sample)
 
 def _fed(feed: Any, message: str, _: int) -> object:
     return feed(message, NOW)
+
+
+def test_every_jail_that_auto_may_switch_on_is_complete_and_the_others_say_so(tmp_path: Path):
+    """Whatever is found on a machine, `enabled = "auto"` must not make the configuration a bad one."""
+    shipped = load(None, vendor=str(CONF_D), runtime=str(tmp_path))
+    written = read([str(CONF_D)], Problems()).value["jail"].value
+    asked = {jail.name for jail in shipped.jails if "enabled" in written[jail.name].value}
+    assert {jail.name for jail in shipped.enabled} == {"sshd"}
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d/all.toml").write_text(
+        "".join(f'[jail."{jail.name}"]\nenabled = true\n' for jail in shipped.jails if jail.name not in asked)
+    )
+    assert len(load(str(tmp_path), vendor=str(CONF_D), runtime=str(tmp_path / "none")).enabled) > 80
+    for name in sorted(asked - {"sshd"}):
+        config = FILTERS[written[name].value["filter"].value if "filter" in written[name].value else name].config
+        usual = config.failregex or any(one.name == NORMAL and one.failregex for one in config.modes)
+        mode = NORMAL if usual else "forgeable"
+        text = f'[jail."{name}"]\nenabled = true\nmode = "{mode}"\n'
+        (tmp_path / "conf.d/all.toml").write_text(text)
+        assert name in {jail.name for jail in load(str(tmp_path), vendor=str(CONF_D), runtime=str(tmp_path / "none")).enabled}
+
+
+def test_the_library_needs_no_etc_services(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Where netbase is not installed, names of ports are only what nfjail itself knows."""
+
+    def unknown(*_: object) -> int:
+        raise OSError("service/proto not found")
+
+    monkeypatch.setattr(socket, "getservbyname", unknown)
+    assert load(None, vendor=str(CONF_D), runtime=str(tmp_path)).jails

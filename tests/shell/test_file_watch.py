@@ -242,21 +242,25 @@ def open_to_all() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.parametrize(
+    ("mode", "advice"),
+    [
+        (0o640, "let nfjail's process have the file's group (root): SupplementaryGroups= in its unit"),
+        (0o600, "chmod g+r {}, with a group that nfjail's process has (chgrp adm); or let its unit read all (nfjail(1))"),
+    ],
+)
 def test_an_unreadable_file_is_said_once_with_advice_and_read_when_it_may(
-    open_to_all: Path, caplog: pytest.LogCaptureFixture
+    open_to_all: Path, caplog: pytest.LogCaptureFixture, mode: int, advice: str
 ) -> None:
     path = open_to_all / "auth.log"
     append(path, stamped(NOW, "secret"))
-    path.chmod(0o600)
+    path.chmod(mode)
     os.seteuid(65534)  # nobody
     try:
         with caplog.at_level(logging.WARNING), reading(path) as reader:
             for _ in range(3):
                 assert reader.read() == []
-            assert [r.getMessage() for r in caplog.records] == [
-                f"{path} may not be read: let nfjail's process have the file's group (root): "
-                "SupplementaryGroups= in its unit"
-            ]
+            assert [r.getMessage() for r in caplog.records] == [f"{path} may not be read: {advice.format(path)}"]
             os.seteuid(0)
             path.chmod(0o644)
             os.seteuid(65534)
