@@ -7,6 +7,7 @@ import re
 import shlex
 import socket
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from nfjail.config.kinds import Kind, alternatives, each, from_core
@@ -163,8 +164,24 @@ def _match_groups(item: Any) -> JournalMatch:
         elif not equals or not _FIELD.fullmatch(field) or "\0" in value:
             raise BadValueError((f"{brief(item)}: {brief(word)} is not FIELD=value", _EXAMPLE))
         else:
-            groups[-1].setdefault(field, {})[value] = None
+            groups[-1].setdefault(field, {})[_uid(value) if field == "_UID" else value] = None
     return tuple(itertools.chain.from_iterable(_alternatives(item, group) for group in groups))
+
+
+def _uid(value: str) -> str:
+    """The number of a user who is given by name; who is not there has none, and so has written nothing."""
+    return value if value.isdecimal() else _users().get(value, value)
+
+
+@lru_cache(1)
+def _users() -> dict[str, str]:
+    """This machine's own users. Services' are among them; to ask a directory server could take minutes."""
+    try:
+        with open("/etc/passwd", encoding="utf-8", errors="replace") as file:
+            lines = [line.split(":") for line in file]
+    except OSError:
+        return {}
+    return {fields[0]: fields[2] for fields in lines if len(fields) > 2}
 
 
 def _alternatives(item: str, group: dict[str, dict[str, None]]) -> JournalMatch:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 _HEAD = re.compile(
     r"(?:(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?"
     r"|([A-Z][a-z]{2} (?:[ \d]\d|\d) \d\d:\d\d:\d\d))"
-    r"(?: \S+ | (?=\S+\[\d+\]\Z))([^\s:\[\]]+)(?:\[(\d{1,10})\])?",
+    r"(?: \S+ \[?| +(?=\S+\[\d+\]\Z)| \[(?=\w+\]\Z))([^\s:\[\]]+)(?:\[(\d{1,10})\]|\])?",
     re.ASCII,
 )
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

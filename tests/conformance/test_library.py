@@ -36,7 +36,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
-LEAST = 0.97  # of all failures
+LEAST = 0.97  # of all failures that have an address
 _PREFIX = re.compile(r"^ ?\S+ [^\s:\[\]]+(?:\[\d+\])?: ")  # HOST PROGRAM[PID]: of a journal entry as fail2ban shows it
 
 #: samples of what is no service's: fail2ban's own tests, and what reads fail2ban's log, which nfjail has no need to
@@ -105,7 +105,7 @@ class Eye:
             return str(sight.subject) if sight.result == "failure" and sight.subject else None
         if sample.journal:
             ours = self._jail.rules.filter
-            found = ours.message_probe()(_PREFIX.sub("", sample.line), 0)
+            found = ours.message_probe()(_PREFIX.sub("", sample.line.rstrip()), 0)
             match = ours.message_harvest()(found) if found else None
             subject = parse_address(match.host) if match else None
             return str(subject) if subject else None
@@ -118,12 +118,12 @@ class Eye:
 class Verdict(NamedTuple):
     sample: Sample
     host: str | None
-    wanted: str | None
+    wanted: str | None  # None: nobody; "": somebody, but the annotation does not say who
     excepted: bool
 
     @property
     def right(self) -> bool:
-        return self.host == self.wanted
+        return bool(self.host) if self.wanted == "" else self.host == self.wanted
 
 
 def verdicts(suite: str, name: str) -> Iterator[Verdict]:
@@ -157,17 +157,31 @@ def test_failures_are_found_and_nothing_else_is(suite: str, name: str) -> None:
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_nearly_all_failures_are_found(suite: str) -> None:
-    """Exceptions are few, and none of them is a line where somebody is found who has not failed."""
-    failures = [one for name in dict.fromkeys(name for _, name in CASES) if name in names(suite)
-                for one in verdicts(suite, name) if one.wanted]  # fmt: skip
-    assert sum(one.right for one in failures) >= LEAST * len(failures)
+    """Under every set of options. Apart are host names, which are never resolved, and what the newer package takes back."""
+    failures = [one for one in _all(suite) if one.wanted is not None]
+    assert sum(one.right for one in failures) >= 0.94 * len(failures)
+    innocent = {_message(one) for one in _all("trixie") if one.wanted is None}
+    known = [one for one in failures if _is_address(one.wanted or "") and (suite == "trixie" or _message(one) not in innocent)]
+    assert sum(one.right for one in known) >= LEAST * len(known)
+
+
+def _all(suite: str) -> list[Verdict]:
+    return [one for s, name in CASES if s == suite for one in verdicts(suite, name)]
+
+
+def _message(one: Verdict) -> str:
+    return re.sub(r"\[\d+\]: ", ": ", one.sample.line)
+
+
+def _is_address(host: str) -> bool:
+    return not host or re.fullmatch(r"[0-9.]+|[0-9A-Fa-f:]+", host) is not None
 
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_every_exception_is_still_one(suite: str) -> None:
     excepted = {one.sample.line for s, name in CASES if s == suite for one in verdicts(s, name) if not one.right}
-    known = {one.sample.line for s in SUITES for name in names(s) if name not in NO_SERVICE for one in verdicts(s, name)}
+    known = {one.sample.line for s, name in CASES if s == suite for one in verdicts(s, name)}
     for ours in (each for found in said().values() for each in found):
         for part in ours.excepted:
             if any(part in line for line in known):
-                assert any(part in line for line in excepted) or suite != "trixie", f"{ours.filter}: {part}"
+                assert any(part in line for line in excepted), f"{ours.filter}: {part}"

@@ -25,6 +25,10 @@ def jail(failregex: str, datepattern: tuple[str, ...], identifier: tuple[str, ..
     return Jail(Rules("web", found, Policy(600.0), 3, 60.0, groups), IgnoreList(()))
 
 
+def unit(field: str) -> str:
+    return "web.service" if field == "_SYSTEMD_UNIT" else ""
+
+
 def sift(jail: Jail, *lines: str, now: float = NOON, not_before: float = 0.0) -> list[tuple[float, str, dict[str, str]]]:
     found = sift_lines(Page("/var/log/web.log", lines, iter(lines), not_before), jail, Stamps(now), now, blame)
     return [(failure.time, str(failure.subject), failure.fields) for _, failure in found]
@@ -87,14 +91,14 @@ def test_seconds_since_1970() -> None:
 def test_a_message_of_the_journal_may_have_the_head_too() -> None:
     route = JournalRoute([jail("^bad login from <HOST>$", HEAD)], blame)
     for message in ("bad login from 192.0.2.7", "2020/11/22 11:59:58 bad login from 192.0.2.7"):
-        ((_, failure),) = route.sift(message, {"_SYSTEMD_UNIT": "web.service"}.get, lambda: (NOON, "cursor"), NOON)
+        ((_, failure),) = route.sift(message, unit, lambda: (NOON, "cursor"), NOON)
         assert (failure.time, str(failure.subject), failure.message) == (NOON, "192.0.2.7", message)
 
 
 def test_a_message_of_the_journal_keeps_no_date_among_its_fields() -> None:
     route = JournalRoute([jail(ACCESS, ("%d/%b/%Y:%H:%M:%S %z",))], blame)
     line = '192.0.2.7 - bob [22/Nov/2026:12:59:58 +0100] "GET / HTTP/1.1" 401 7'
-    ((_, failure),) = route.sift(line, {"_SYSTEMD_UNIT": "web.service"}.get, lambda: (NOON, "cursor"), NOON)
+    ((_, failure),) = route.sift(line, unit, lambda: (NOON, "cursor"), NOON)
     assert (failure.time, failure.fields) == (NOON, {"user": "bob"})
 
 

@@ -60,6 +60,8 @@ def test_rfc_3339(head: str, expected: Head) -> None:
         ("Nov  2 14:15:01 host sshd[123]", Head(NOW - 20 * 86400, "sshd", 123)),
         ("Nov 2 14:15:01 host sshd[123]", Head(NOW - 20 * 86400, "sshd", 123)),  # no rsyslog, but others
         ("Nov 22 14:15:01 sshd[123]", Head(NOW, "sshd", 123)),
+        ("Nov 22 14:15:01   sshd[123]", Head(NOW, "sshd", 123)),
+        ("Nov 22 14:15:01 [sshd]", Head(NOW, "sshd", 0)),
         ("Nov 22 14:15:01 host kernel", Head(NOW, "kernel", 0)),
         ("Nov 23 14:15:01 host su", Head(NOW + 86400, "su", 0)),
         ("Nov 23 14:15:02 host su", Head(NOW + 86401 - 365 * 86400, "su", 0)),
@@ -78,7 +80,7 @@ def test_traditional(zone: None, head: str, expected: Head) -> None:
         "host sshd[123]",
         "2026-11-22T14:15:01+00:00",
         "2026-11-22T14:15:01+00:00 host",
-        "2026-11-22T14:15:01+00:00  sshd[1]",
+        "2026-11-22T14:15:01+00:00  sshd",
         "2026-11-22T14:15:01+00:00 host sshd [1]",
         "2026-11-22T14:15:01+00:00 host a b",
         "2026-11-22T14:15:01+00:00 host sshd[]",

@@ -260,3 +260,9 @@ def test_a_jail_that_counts_bans_has_no_filter(bed: Bed) -> None:
     assert (jail.backend, jail.filter_name, jail.works, jail.journalmatch, jail.logpath) == ("history", "", True, (), ())
     said = bed.problems('[jail.again]\nbackend = "history"\nfilter = "demo"\nlogpath = ["/x"]\nfailregex = ["^x <HOST>$"]\n')
     assert len([line for line in said if "counts the bans of other jails, and reads no log" in line]) == 3, said
+
+
+def test_a_user_may_be_given_by_name(bed: Bed) -> None:
+    match = '["_SYSTEMD_UNIT=x.service _UID=daemon", "_UID=0", "_UID=nobody-of-that-name"]'
+    groups = demo(bed, f"journalmatch = {match}").journalmatch
+    assert groups == ((("_SYSTEMD_UNIT", "x.service"), ("_UID", "1")), (("_UID", "0"),), (("_UID", "nobody-of-that-name"),))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import select
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
@@ -245,7 +246,7 @@ def open_to_all() -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("mode", "advice"),
     [
-        (0o640, "let nfjail's process have the file's group (root): SupplementaryGroups= in its unit"),
+        (0o640, "let nfjail's process have the file's group (adm): SupplementaryGroups= in its unit"),
         (0o600, "chmod g+r {}, with a group that nfjail's process has (chgrp adm); or let its unit read all (nfjail(1))"),
     ],
 )
@@ -255,6 +256,7 @@ def test_an_unreadable_file_is_said_once_with_advice_and_read_when_it_may(
     path = open_to_all / "auth.log"
     append(path, stamped(NOW, "secret"))
     path.chmod(mode)
+    shutil.chown(path, group="adm")
     os.seteuid(65534)  # nobody
     try:
         with caplog.at_level(logging.WARNING), reading(path) as reader:
