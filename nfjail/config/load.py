@@ -14,6 +14,10 @@ from nfjail.config.tables import inner_table, read_top, read_values
 from nfjail.config.types import Config
 from nfjail.source.journal import journal_is_kept
 
+_IMPORTED = "fail2ban-"  # so do the names of imported jails' filters begin (nfjail.fail2ban.convert)
+# What a jail says on behalf of its filter.
+_OF_FILTER = ("mode", "failregex", "ignoreregex", "journalmatch")
+
 
 def load(config_dir: str | None, *, vendor: str | None = None, runtime: str | None = None, check_all: bool = False) -> Config:
     """The merged configuration of vendor, runtime (both folders of *.toml files) and config_dir/conf.d.
@@ -46,14 +50,36 @@ def load(config_dir: str | None, *, vendor: str | None = None, runtime: str | No
 
 def _with_fail2ban(shipped: Node, written: Node, notes: list[str], problems: Problems) -> Node:
     """All together. fail2ban's jails replace what is shipped, and what the administrator wrote replaces them."""
-    root = merge(shipped, written)
+    root = merge_with_shipped(shipped, written)
     asked = root.value.get("fail2ban")
     folder = problems.attempt(asked, section("")["fail2ban"].kind.parse, None) if asked else None
     if asked is None or folder is None:
         return root
     from nfjail.config.adopt import read_folder  # only now: what reads fail2ban's files would cost every daemon 1 MB
 
-    return merge(merge(shipped, read_folder(folder, asked, shipped, notes, problems)), written)
+    adopted = read_folder(folder, asked, shipped, notes, problems)
+    return merge_with_shipped(merge_with_shipped(shipped, adopted), written)
+
+
+def merge_with_shipped(shipped: Node, written: Node) -> Node:
+    """What was written, over what is shipped. Where a jail is given another filter, it does not keep what the shipped jail
+    of its name says for the one that it had; and one that comes from fail2ban keeps nothing of it.
+    """
+    ours, theirs = shipped.value.get("jail"), written.value.get("jail")
+    if ours is None or theirs is None or not isinstance(theirs.value, dict):
+        return merge(shipped, written)
+    kept = {name: _fit_for(name, jail, theirs.value.get(name)) for name, jail in ours.value.items()}
+    return merge(shipped._replace(value={**shipped.value, "jail": ours._replace(value=kept)}), written)
+
+
+def _fit_for(name: str, ours: Node, theirs: Node | None) -> Node:
+    asked = theirs.value.get("filter") if theirs and isinstance(theirs.value, dict) else None
+    had = ours.value["filter"].value if "filter" in ours.value else name
+    if asked is None or asked.value == had:
+        return ours
+    if str(asked.value).startswith(_IMPORTED):
+        return ours._replace(value={})
+    return ours._replace(value={key: node for key, node in ours.value.items() if key not in _OF_FILTER})
 
 
 def _check_patterns(filters: Mapping[str, ReadFilter | ReadForeign], problems: Problems) -> None:

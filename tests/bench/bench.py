@@ -21,6 +21,7 @@ os.environ["PYTHONPATH"] = str(ROOT)  # for the helpers that are started as proc
 import filters  # noqa: E402 (they need nfjail)
 import idle  # noqa: E402
 import latency  # noqa: E402
+import library  # noqa: E402
 import reading  # noqa: E402
 import volume  # noqa: E402
 from parts import BED, Options, Row, say  # noqa: E402
@@ -42,6 +43,7 @@ BENCHMARKS = {
     "read-journal": Benchmark("reading a journal of 1,000,000 entries", 240, reading.journal),
     "read-file": Benchmark("reading an auth.log of 500,000 lines", 120, reading.file),
     "filters": Benchmark("fail2ban's own filters on 200,000 lines each", 240, filters.filters),
+    "library": Benchmark("every jail of conf.d enabled", 240, library.library),
     "ctl": Benchmark("a ban by hand", 60, idle.by_hand),
     "idle": Benchmark("memory and wake-ups while nothing is logged", 90, idle.idle),
 }

@@ -58,3 +58,15 @@ def auth_log(count: int, attackers: Sequence[str], begin: float, step: float) ->
         failed += counts
         words = message.format(ip=ip, port=rnd.randrange(1024, 65535), number=n % 97)
         yield as_line(words, begin + (n + rnd.random()) * step, 1000 + n // 3 % 30000)
+
+
+def access_log(count: int) -> list[str]:
+    """Lines of a web server's access log (combined, 200 characters), 2 % of them searches for holes."""
+    agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+    lines = []
+    for n in range(count):
+        path, status = (f"/.env.{n}", 404) if n % 50 == 7 else (f"/articles/{n % 977}/index.html", 200)
+        stamp = f"22/Nov/2026:{n // 36000 % 24:02}:{n // 600 % 60:02}:{n // 10 % 60:02} +0000"
+        client = f"198.18.{n % 199}.{n % 251}"
+        lines.append(f'{client} - - [{stamp}] "GET {path} HTTP/1.1" {status} {n % 9999} "https://www.example.com/" "{agent}"')
+    return lines

@@ -44,20 +44,20 @@ _BEGIN = 1_767_225_600.0  # 2026-01-01, as genexport.py's entries
 
 # What else genexport.py's services log, so that four jails want 80 % of all entries.
 _MORE_JAILS = r"""
-[filter.postfix]
+[filter.bench-postfix]
 identifier = ["postfix/smtpd"]
 journalmatch = ["_SYSTEMD_UNIT=postfix@-.service"]
 failregex = ['^warning: \S+\[<HOST>\]: SASL \w+ authentication failed: ']
-[filter.dovecot]
+[filter.bench-dovecot]
 identifier = ["dovecot"]
 journalmatch = ["_SYSTEMD_UNIT=dovecot.service"]
 failregex = ['^imap-login: Disconnected: .*\(auth failed, .*\): user=<<F-USER>\w*</F-USER>>, .*rip=<HOST>, ']
-[filter.nginx]
+[filter.bench-nginx]
 identifier = ["nginx"]
 journalmatch = ["_SYSTEMD_UNIT=nginx.service"]
 failregex = ['^<HOST> - \S+ "GET /wp-login\.php HTTP/[\d.]+" 404 ']
 """
-_JAIL = '[jail.{0}]\nenabled = true\nfilter = "{0}"\nport = ["all"]\nbackend = "journal"\n'
+JAIL = '[jail.{0}]\nenabled = true\nfilter = "{0}"\nport = ["all"]\nbackend = "journal"\n'
 
 
 class _Nothing:
@@ -74,15 +74,15 @@ class _Nothing:
 
 def journal(options: Options) -> Iterator[Row]:
     count = options.size(1_000_000, 20_000)
-    folder = _made_journal(options.cache / f"journal-{count}", count)
-    shipped = f'[journal]\npath = "{folder}"\n{_JAIL.format("sshd")}'
-    four = shipped + _MORE_JAILS + "".join(_JAIL.format(name) for name in ("postfix", "dovecot", "nginx"))
+    folder = made_journal(options.cache / f"journal-{count}", count)
+    shipped = f'[journal]\npath = "{folder}"\n{JAIL.format("sshd")}'
+    four = shipped + _MORE_JAILS + "".join(JAIL.format(name) for name in ("bench-postfix", "bench-dovecot", "bench-nginx"))
     for jails, toml in (("four jails want 80 % of them", four), ("the shipped jail wants 45 %", shipped)):
         plain, matched, counted = [], [], []
         for _ in range(options.size(5, 1)):  # in turn, as other programs make the machine quicker and slower
-            matched.append(_read(*_set_up(toml), counted=False))
+            matched.append(read_all(*set_up(toml), counted=False))
             plain.append(_journalctl(folder))
-            counted.append(_read(*_set_up(toml)))
+            counted.append(read_all(*set_up(toml)))
         say(f"nfjail, {jails}: {count / median([run.wall for run in matched]):,.0f}/s")
         figure = f"entries of a {count:,}-entry journal read and matched, {jails}"
         yield from _rates(figure, f"{matched[0].failures:,} failures recognised", 400_000, count, matched)
@@ -92,7 +92,7 @@ def journal(options: Options) -> Iterator[Row]:
         yield from _rates("  and counted, with all decisions", _outcome(counted[0]), None, count, counted)
 
 
-def _made_journal(folder: Path, count: int) -> Path:
+def made_journal(folder: Path, count: int) -> Path:
     if not folder.exists():
         say(f"making a journal of {count:,} entries, which is kept in {folder}")
         half = folder.with_suffix(".new")
@@ -120,7 +120,7 @@ class Run(NamedTuple):
     bans: int
 
 
-def _set_up(toml: str) -> tuple[Intake, Engine]:
+def set_up(toml: str) -> tuple[Intake, Engine]:
     """The daemon's parts as the daemon makes them, but for store and kernel."""
     folder = Path("/run/bench-config")
     (folder / "conf.d").mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def _set_up(toml: str) -> tuple[Intake, Engine]:
     return intake, engine
 
 
-def _read(intake: Intake, engine: Engine, counted: bool = True) -> Run:
+def read_all(intake: Intake, engine: Engine, counted: bool = True) -> Run:
     """Reads all that there is, as the daemon does after a long sleep. counted: False, to recognise failures and no more."""
     now = _BEGIN + 10 * 86400
     failures = bans = 0
@@ -194,17 +194,17 @@ def file(options: Options) -> Iterator[Row]:
 def _read_file(made: Path, path: Path) -> Run:
     """The log appears at path, so that all of it is new."""
     path.unlink(missing_ok=True)
-    intake, engine = _set_up(f'[jail.sshd]\nenabled = true\nbackend = "file"\nlogpath = ["{path}"]\n')
+    intake, engine = set_up(f'[jail.sshd]\nenabled = true\nbackend = "file"\nlogpath = ["{path}"]\n')
     assert not list(intake.read(_BEGIN))
     os.link(made, path)
-    run = _read(intake, engine)
+    run = read_all(intake, engine)
     path.unlink()
     return run
 
 
 def _floor(made: Path) -> float:
     """Seconds of what cannot be saved: reading, splitting, and one match a line."""
-    _, engine = _set_up('[jail.sshd]\nenabled = true\nbackend = "file"\nlogpath = ["/nonexistent"]\n')
+    _, engine = set_up('[jail.sshd]\nenabled = true\nbackend = "file"\nlogpath = ["/nonexistent"]\n')
     probe = engine.jails["sshd"].rules.filter.probe
     log, begin = LogFile(str(made)), time.monotonic()
     while not log.at_end:

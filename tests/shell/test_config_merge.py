@@ -116,3 +116,14 @@ def test_what_holds_until_the_next_boot_is_roots_to_say(tmp_path: Path) -> None:
     os.chown(bed.runtime, 12345, -1)
     [problem] = bed.problems()
     assert "run: it belongs to user 12345, not to root" in problem
+
+
+def test_a_jail_that_is_given_another_filter_does_not_keep_what_was_said_for_the_one_it_had(tmp_path: Path) -> None:
+    bed = Bed(tmp_path)
+    jail = '[jail.demo]\nfilter = "first"\nmode = "strict"\nport = ["ssh"]\njournalmatch = ["_UID=0"]\nlogpath = ["/x"]\n'
+    filters = "".join(f"[filter.{name}]\nfailregex = ['^{name} <HOST>$']\n" for name in ("first", "second"))
+    (bed.vendor / "demo.toml").write_text(f"{jail}{filters}[filter.first.mode.strict]\n")
+    (demo,) = bed.load('[jail.demo]\nenabled = true\nfilter = "second"\n').enabled
+    assert (demo.mode, demo.port, demo.journalmatch, demo.logpath) == ("normal", ("22",), (), ("/x",))
+    (demo,) = bed.load('[jail.demo]\nenabled = true\nfilter = "first"\n').enabled
+    assert (demo.mode, demo.journalmatch) == ("strict", ((("_UID", "0"),),))
