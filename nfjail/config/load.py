@@ -68,12 +68,14 @@ def merge_with_shipped(shipped: Node, written: Node) -> Node:
     ours, theirs = shipped.value.get("jail"), written.value.get("jail")
     if ours is None or theirs is None or not isinstance(theirs.value, dict):
         return merge(shipped, written)
-    kept = {name: _fit_for(name, jail, theirs.value.get(name)) for name, jail in ours.value.items()}
+    alone = {name: jail for name, jail in ours.value.items() if name not in theirs.value}
+    both = {name: _fit_for(name, ours.value[name], theirs.value[name]) for name in theirs.value if name in ours.value}
+    kept = {**alone, **both}  # in the order in which somebody has written them
     return merge(shipped._replace(value={**shipped.value, "jail": ours._replace(value=kept)}), written)
 
 
-def _fit_for(name: str, ours: Node, theirs: Node | None) -> Node:
-    asked = theirs.value.get("filter") if theirs and isinstance(theirs.value, dict) else None
+def _fit_for(name: str, ours: Node, theirs: Node) -> Node:
+    asked = theirs.value.get("filter") if isinstance(theirs.value, dict) else None
     had = ours.value["filter"].value if "filter" in ours.value else name
     if asked is None or asked.value == had:
         return ours
