@@ -62,7 +62,7 @@ def config(folder: Path, text: str = "") -> Config:
 
 def on(*names: str) -> str:
     """These jails of SHIPPED switched on, and no others."""
-    return "".join(f"[jail.{name}]\nenabled = {str(name in names).lower()}\n" for name in {"app", *names})
+    return "".join(f"[jail.{name}]\nenabled = {str(name in names).lower()}\n" for name in dict.fromkeys(("app", *names)))
 
 
 class World:
