@@ -37,7 +37,7 @@ def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
 
     class Together(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            system = re.match(r"tests/installed/.*\[(bookworm|trixie)\b", nodeid)
+            system = re.match(r"tests/installed/.*\[(bookworm|trixie)\b", nodeid) or re.match(r"tests/(services)/", nodeid)
             return system[1] if system else nodeid.partition("::")[0]
 
     return Together(config, log)

@@ -73,7 +73,7 @@ def troubles(config: Config, unit: Service) -> list[str]:
     """What cannot work, a sentence each. For who is neither root nor the unit's user it tells what can be told."""
     found = [*_firewall(config, unit), *_unseen(config, unit), *_unwritable(config, unit)]
     if os.geteuid() in (0, unit.user.pw_uid):
-        found += _as_user(unit, lambda: [*_unreadable_configuration(unit), *_unreadable(config, unit)])
+        found += as_user(unit, lambda: [*_unreadable_configuration(unit), *_unreadable(config, unit)])
     return found
 
 
@@ -150,7 +150,7 @@ def _within(path: str, folders: Iterable[str]) -> str:
     return next((folder for folder in folders if os.path.commonpath([real, folder]) == folder), "")
 
 
-def _as_user(unit: Service, work: Callable[[], list[str]]) -> list[str]:
+def as_user(unit: Service, work: Callable[[], list[str]]) -> list[str]:
     """What work() returns when it is done by the unit's user."""
     if os.geteuid() != 0:
         return work()

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from nfjail.assembly import settings_of
-from nfjail.cli.check_service import UNIT, Service, service, troubles
-from nfjail.cli.check_service import _as_user as as_user
+from nfjail.cli.check_service import UNIT, Service, as_user, service, troubles
 from nfjail.cli.ctl_client import Client, NotRunningError
 from nfjail.cli.ctl_lockout import own_addresses
 from nfjail.cli.doctor_output import needs_attention, say, say_as_json
