@@ -160,7 +160,7 @@ def test_the_example_has_no_mistake(tmp_path):
     command = ["/usr/bin/python3", "-m", "nfjail", "check", "--config", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"2 of \d+ jails enabled \(sshd, shop\)", done.stdout)
+    assert re.search(r"3 of \d+ jails enabled \(recidive, sshd, shop\)", done.stdout)
 
 
 def test_it_says_what_it_does_when_it_is_called_wrongly(tmp_path):

@@ -187,7 +187,13 @@ def _running(house: House, server: list[str], settings: dict[str, str], ready: C
         yield
     finally:
         house.process.send_signal(signal.SIGTERM)
-        house.process.wait(30)
+        try:
+            house.process.wait(10)
+        except subprocess.TimeoutExpired:
+            house.process.kill()
+            house.process.wait()
+            if isinstance(house, Nfjail):  # fail2ban sometimes never ends when it is told to right after its start
+                raise
 
 
 def until(condition: Callable[[], T], within: float = 20.0) -> T:

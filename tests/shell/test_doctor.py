@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -24,6 +23,7 @@ ROOT = Path(nfjail.__file__).parent.parent
 is_root = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not is_root, reason="becomes another user, makes a network namespace")
 
+_FROM = "192.0.2.7 1 192.0.2.1 22"
 TOML = "[jail.sshd]\nenabled = true\nbackend = 'file'\nlogpath = ['{}/auth.log']\n"
 
 
@@ -35,6 +35,9 @@ class Bed:
         for name in ("etc/conf.d", "state", "run"):
             (folder / name).mkdir(parents=True)
         (folder / "etc/conf.d/local.toml").write_text(TOML.format(folder))
+        self.code = folder / "code"  # which other users may read, too, wherever the checkout is
+        for part in ("nfjail", "conf.d"):
+            shutil.copytree(ROOT / part, self.code / part, ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "auth.log").write_text("2026-11-22T23:19:00+00:00 host sshd[7]: hello\n")
 
     def options(self, runtime: str = "") -> list[str]:
@@ -42,8 +45,8 @@ class Bed:
         return ["doctor", "--config", f"{folder}/etc", "--state", f"{folder}/state", "--runtime", runtime or f"{folder}/run"]
 
     def run(self, *wrapper: str, more: tuple[str, ...] = (), runtime: str = "") -> subprocess.CompletedProcess[str]:
-        command = [*wrapper, sys.executable, "-m", "nfjail", *self.options(runtime), *more]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "1000", "SSH_CONNECTION": "192.0.2.7 1 192.0.2.1 22"}
+        command = [*wrapper, "/usr/bin/python3", "-m", "nfjail", *self.options(runtime), *more]
+        environment = {**os.environ, "PYTHONPATH": str(self.code), "COLUMNS": "1000", "SSH_CONNECTION": _FROM}
         return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
     def state(self) -> dict[str, tuple[int, int]]:
