@@ -16,6 +16,7 @@ from nfjail.core.route import CLOCKS_DIFFER, Blame, Sighting, bounded, new_failu
 Get = Callable[[str], str]
 Here = Callable[[], tuple[float, str]]
 _NOTHING: Sequence[Sighting] = ()
+_ASCII = frozenset(map(chr, range(128)))
 _FEW = 8  # values by which the journal's index finds entries sooner than they could be looked at
 
 # What a container's engine says of it. The identifier is then the engine's choice; that the engine speaks is proven by the
@@ -150,15 +151,20 @@ def _any_of(jails: Sequence[Jail]) -> Callable[[str], bool]:
         return lambda _: False
     by_first, rest = join_by_first([piece for jail in jails for piece in jail.rules.filter.pieces()])
     probes = {first: probe for first, (probe, _) in by_first.items()}
-    heads = [jail.rules.filter.dates.regexes() for jail in jails if jail.rules.filter.dates and _has_head(jail)]
-    head, _ = join([prepare(regex) for regexes in heads for regex in regexes])
-    behind_head = [jail.rules.filter.message_probe() for jail in jails if _has_head(jail)]
+    every = [jail for jail in jails if _has_head(jail)]
+    dates = [jail.rules.filter.dates for jail in every if jail.rules.filter.dates]
+    firsts = frozenset[str]().union(*(each.may_begin() or _ASCII for each in dates))
+    head, _ = join([prepare(regex) for each in dates for regex in each.regexes()])
+    behind_head = [jail.rules.filter.message_probe() for jail in every]
 
     def fits(message: str) -> bool:
+        first = message[:1]
         try:
-            if probes.get(message[:1], rest[0])(message, 0):
+            if probes.get(first, rest[0])(message, 0):
                 return True
-            return bool(behind_head and head(message, 0)) and any(probe(message, 0) for probe in behind_head)
+            if (first in firsts or not first.isascii()) and behind_head and head(message, 0):
+                return any(probe(message, 0) for probe in behind_head)
+            return False
         except TooSlow:  # each is tried by itself then, and so found
             return True
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from nfjail.core.date_templates import template
 from nfjail.core.dates import DatePatternError, Reader
+from nfjail.core.sieve import first_ascii
 
 #: the capture that holds the date, where it is inside of the line
 DATE = "date"
@@ -41,6 +42,11 @@ class LineDates:
 
     def _any(self, line: str) -> re.Match[str] | None:
         return next((found for form in self._forms if (found := form.regex.match(line))), None)
+
+    def may_begin(self) -> frozenset[str] | None:
+        """Those of ASCII's characters with which a head may begin; None: any."""
+        firsts = [first_ascii(form.regex.pattern) for form in self._forms]
+        return None if None in firsts else frozenset[str]().union(*(each for each in firsts if each))
 
     def regexes(self) -> list[str]:
         """What finds the dates, as Python's regular expressions."""

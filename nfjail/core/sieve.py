@@ -169,3 +169,59 @@ def _first_of(name: str, value: Any) -> frozenset[str] | None:
         branches = [_first(list(branch)) for branch in value[1]]
         return None if None in branches else frozenset[str]().union(*(each for each in branches if each))
     return None
+
+
+def first_ascii(regex: str) -> frozenset[str] | None:
+    """Those of ASCII's characters with which a text begins that the regex fits at its beginning; None: perhaps any.
+
+    Unlike first_characters() it knows digits and ranges, and takes letters for the same in either case.
+    """
+    return _first_ascii(list(parse(regex)))
+
+
+def _first_ascii(parsed: Sequence[tuple[Any, Any]]) -> frozenset[str] | None:
+    found: frozenset[str] = frozenset()
+    for operation, value in parsed:
+        name = str(operation)
+        ahead = _first_ascii(list(value[1])) if name == "ASSERT" and value[0] == 1 else None
+        if ahead is not None:
+            return found | ahead
+        if name in ("AT", "ASSERT", "ASSERT_NOT"):
+            continue
+        characters = _first_ascii_of(name, value)
+        if characters is None:
+            return None
+        found |= characters
+        if not (name in _REPEATS and not value[0]):
+            return found
+    return None
+
+
+def _first_ascii_of(name: str, value: Any) -> frozenset[str] | None:
+    if name == "LITERAL":
+        return frozenset((chr(value).lower(), chr(value).upper()))
+    if name == "IN":
+        return _all_of(_members(str(operation), each) for operation, each in value)
+    if name in _REPEATS or name == "SUBPATTERN":
+        return _first_ascii(list(value[-1]))
+    if name == "BRANCH":
+        return _all_of(_first_ascii(list(branch)) for branch in value[1])
+    return None
+
+
+def _members(name: str, value: Any) -> frozenset[str] | None:
+    if name == "LITERAL":
+        return frozenset((chr(value).lower(), chr(value).upper()))
+    if name == "RANGE":
+        texts = [chr(number) for number in range(value[0], min(value[1], 127) + 1)]
+        return frozenset(text for each in texts for text in (each.lower(), each.upper()))
+    return frozenset("0123456789") if (name, str(value)) == ("CATEGORY", "CATEGORY_DIGIT") else None
+
+
+def _all_of(sets: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
+    found: frozenset[str] = frozenset()
+    for each in sets:
+        if each is None:
+            return None
+        found |= each
+    return found

@@ -231,7 +231,7 @@ class JournalSource(Generic[T]):
             value: bytes = self._reader._get(field)
         except KeyError:
             return ""
-        return value[:_LONGEST].decode("utf-8", "replace")
+        return (value if len(value) <= _LONGEST else value[:_LONGEST]).decode("utf-8", "replace")
 
     def _here(self) -> tuple[float, str]:
         reader = self._reader

@@ -176,3 +176,31 @@ def test_with_many_identifiers_every_entry_is_looked_at() -> None:
     few = [jail("^x <HOST>$", (), (f"x{n}",)) for n in range(5)]
     assert len(JournalRoute(few, blame).terms()[0]) == 5 + 1
     assert JournalRoute([*few, *(jail("^x <HOST>$", (), (f"y{n}",)) for n in range(5))], blame).terms() == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "some", "none"),
+    [
+        ("^%Y-%m-%d %H:%M:%S", "2", "[Fx-"),
+        (r"^\[%Y-%m-%d\]", "[", "2Fx"),
+        ("^%b %d %H:%M:%S", "NnJ", "2[x"),
+        ('^(?:time=")?%Y', "tT2", "[x"),
+        ("^(?:x|y|[a-c])?%Y", "2XaC", "[d"),
+        ("^(?=WARNING: )", "W", "2[x"),
+        ("^(?=2)%Y", "2", "1[x"),
+    ],
+)
+def test_with_which_characters_a_head_may_begin(pattern: str, some: str, none: str) -> None:
+    first = LineDates([pattern]).may_begin()
+    assert first is not None
+    assert first.issuperset(some)
+    assert first.isdisjoint(none)
+    assert LineDates([pattern, r"^\S+ %Y"]).may_begin() is None
+
+
+def test_a_head_that_begins_as_no_other_is_seen_in_the_journal() -> None:
+    rules = jail("^bad login from <HOST>$", (r"^\S+ %Y-%m-%d",)).rules
+    route = JournalRoute([Jail(rules, IgnoreList(()))], blame)
+    for head in ("", "x 2026-11-22 ", "é 2026-11-22 "):
+        message = f"{head}bad login from 192.0.2.7"
+        assert route.sift(message, unit, lambda: (NOON, "cursor"), NOON)

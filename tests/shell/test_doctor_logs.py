@@ -365,12 +365,7 @@ def test_a_log_in_another_time_zone(ahead, said, tmp_path, monkeypatch):
     assert sum('logtimezone = "UTC"' in one.advice for one in found) == len(found) / 2
 
 
-@pytest.mark.skipif(ROOT, reason="root may read everything")
-def test_a_log_that_may_not_be_read(tmp_path):
-    _unreadable(tmp_path)
-
-
-def test_a_log_that_may_not_be_read_by_others(tmp_path, monkeypatch):
+def test_a_log_that_may_not_be_read(tmp_path, monkeypatch):
     real = open
 
     def refuse(path, *arguments):
