@@ -281,7 +281,7 @@ class Daemon:
 
 
 def _load(options: Options) -> Config:
-    return load(options.config, runtime=os.path.join(options.runtime, "conf.d"))
+    return load(options.config, runtime=os.path.join(options.runtime, "conf.d"), some=True)
 
 
 def _open_store(state: str, now: float) -> Store:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
 from operator import length_hint
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nfjail.assembly import longest_findtime, source_of
 from nfjail.config import Config
@@ -17,14 +17,15 @@ from nfjail.core.hearing import hear_lines
 from nfjail.core.jail import Jail
 from nfjail.core.journal_hearing import JournalHearing
 from nfjail.core.journal_route import JournalRoute
-from nfjail.core.literals import Literals
 from nfjail.core.route import Page, Sighting, sift_lines
 from nfjail.core.syslog import Stamps
 from nfjail.counsel import Counsel
 from nfjail.source import Clock, LineBatch
-from nfjail.source.file import FileSource
-from nfjail.source.file_window import syslog_clock
 from nfjail.source.journal import JournalSource
+
+if TYPE_CHECKING:  # half a megabyte, which those who read the journal only do without
+    from nfjail.core.literals import Literals
+    from nfjail.source.file import FileSource
 
 _HISTORY = "the bans of other jails"
 _LOGS = 256  # of jails, for which it is kept in mind what to look for in them
@@ -85,6 +86,8 @@ class Intake:
         self._files: FileSource | None = None
         globs = list(dict.fromkeys(path for jail in wanted for path in jail.logpath))
         if globs:
+            from nfjail.source.file import FileSource  # see above
+
             since = now - self._lookback
             self._files = FileSource(
                 globs, positions=positions, since=since, now=now, replay=replay, clock=self._clock
@@ -148,6 +151,8 @@ class Intake:
 
     def _literals_for(self, jail: Jail, path: str) -> Literals:
         """What the jail's filter needs, and which of that this log has least of."""
+        from nfjail.core.literals import Literals  # see above
+
         filter, key = jail.rules.filter, (jail.name, path)
         known = self._literals.get(key)
         if known is None or known[0] is not filter:  # new, or without a pattern that was too slow
@@ -158,6 +163,8 @@ class Intake:
 
     def _clock(self, path: str, now: float) -> Clock:
         """What tells when the lines of this file were written."""
+        from nfjail.source.file_window import syslog_clock  # see above
+
         rules = [self._jails[name].rules for name in self._names_for(path)]
         clocks = [self._counsel.clock(spec, now) for spec in {one.spec for one in rules} if spec]
         dates = {one.filter.datepattern: one.filter.dates for one in rules if not one.spec}

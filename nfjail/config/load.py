@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from nfjail.config.filters import ReadFilter, compile_filter, read_filters
 from nfjail.config.foreign import ReadForeign, check_spec
 from nfjail.config.jails import read_jails
+from nfjail.config.needed import needless
 from nfjail.config.problem import ConfigError, Node, Problems
 from nfjail.config.read import RUNTIME, find_local, find_runtime, merge, read, vendor_folder
 from nfjail.config.settings import section
@@ -19,16 +20,25 @@ _IMPORTED = "fail2ban-"  # so do the names of imported jails' filters begin (nfj
 _OF_FILTER = ("mode", "failregex", "ignoreregex", "journalmatch")
 
 
-def load(config_dir: str | None, *, vendor: str | None = None, runtime: str | None = None, check_all: bool = False) -> Config:
+def load(
+    config_dir: str | None,
+    *,
+    vendor: str | None = None,
+    runtime: str | None = None,
+    check_all: bool = False,
+    some: bool = False,
+) -> Config:
     """The merged configuration of vendor, runtime (both folders of *.toml files) and config_dir/conf.d.
 
     None: the places of an installed nfjail; config_dir must exist only if it is given. check_all: also compiles the
-    patterns of jails that are not enabled, and of filters that no jail uses. Raises ConfigError with all problems.
+    patterns of jails that are not enabled, and of filters that no jail uses. some: without vendor's files that make no
+    difference, and so without most of the jails that are not enabled. Raises ConfigError with all problems.
     """
     problems = Problems()
     local = find_local(config_dir, problems)
-    shipped = read([vendor_folder() if vendor is None else vendor], problems)
     written = read([*find_runtime(runtime or RUNTIME, problems), local], problems)
+    folder = vendor_folder() if vendor is None else vendor
+    shipped = read([folder], problems, needless(folder, written) if some else ())
     notes: list[str] = []
     root = _with_fail2ban(shipped, written, notes, problems)
     values = read_top(root, problems)
@@ -42,6 +52,8 @@ def load(config_dir: str | None, *, vendor: str | None = None, runtime: str | No
     jails = read_jails(root, filters, check_all, journal_kept, problems)
     if check_all:
         _check_patterns(filters, problems)
+    if problems and some:  # what is said of them may depend on everything
+        return load(config_dir, vendor=vendor, runtime=runtime, check_all=check_all)
     if problems:
         raise ConfigError(problems)
     configs = tuple(found.config for found in filters.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from nfjail.config import advice
@@ -34,11 +34,14 @@ def vendor_folder() -> str:
     return _INSTALLED
 
 
-def read(folders: Sequence[str], problems: Problems) -> Node:
-    """All *.toml files of the folders, in order and by name, as one table; later values replace earlier ones."""
+def read(folders: Sequence[str], problems: Problems, without: Container[str] = ()) -> Node:
+    """All *.toml files of the folders, in order and by name, as one table; later values replace earlier ones.
+
+    without: the names of files that are left out.
+    """
     root = Node({}, "", "")
     for folder in folders:
-        for name in _names(folder, problems):
+        for name in (name for name in _names(folder, problems) if name not in without):
             root = merge(root, _read_file(os.path.join(folder, name), problems))
     return root
 
