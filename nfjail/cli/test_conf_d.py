@@ -69,6 +69,7 @@ class _OwnEye:
 
     def __init__(self, own: Filter) -> None:
         self._filter = own
+        self._probe = own.message_probe()
         self._judge = Judge("no")
         self._stamps = Stamps(0.0)
 
@@ -92,11 +93,11 @@ class _OwnEye:
     def _find(self, line: str, now: float, time: float | None) -> tuple[re.Match[str] | None, float | None]:
         own = self._filter
         if time is not None:
-            return own.message_probe()(line, 0), time
+            return self._probe(line, 0), time
         if own.dates:
             found, time = find_dated(line, own, own.probe, self._stamps)
             if found is None and time is None:
-                return own.message_probe()(line, 0), own.dates.clock(line, now)
+                return self._probe(line, 0), own.dates.clock(line, now)
             return found, time
         colon = line.find(": ")
         head = parse_head(line[:colon], self._stamps) if colon >= 0 else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -136,18 +136,33 @@ def _needs_of(name: str, value: Any) -> list[_Any]:
     return []
 
 
+#: the characters with which what an operation fits may begin, as _first() has it
+_Of = Callable[[str, Any], "frozenset[str] | None"]
+
+
 def first_characters(regex: str) -> frozenset[str] | None:
     """Those with which a text begins that the regex fits at its beginning; None: perhaps any, or the text may be empty."""
-    return _first(_parsed(regex))
+    return _first(_parsed(regex), _first_of)
 
 
-def _first(parsed: Sequence[tuple[Any, Any]]) -> frozenset[str] | None:
+def first_ascii(regex: str) -> frozenset[str] | None:
+    """Those of ASCII's characters with which a text begins that the regex fits at its beginning; None: perhaps any.
+
+    Unlike first_characters() it knows digits and ranges, and takes letters for the same in either case.
+    """
+    return _first(list(parse(regex)), _first_ascii_of)
+
+
+def _first(parsed: Sequence[tuple[Any, Any]], of: _Of) -> frozenset[str] | None:
     found: frozenset[str] = frozenset()
     for operation, value in parsed:
         name = str(operation)
+        ahead = _first(list(value[1]), of) if name == "ASSERT" and value[0] == 1 else None
+        if ahead is not None:  # the text must begin as it says
+            return found | ahead
         if name in ("AT", "ASSERT", "ASSERT_NOT"):  # these take no characters, only forbid some
             continue
-        characters = _first_of(name, value)
+        characters = of(name, value)
         if characters is None:
             return None
         found |= characters
@@ -161,40 +176,9 @@ def _first_of(name: str, value: Any) -> frozenset[str] | None:
         return frozenset(chr(value))
     if name == "IN" and all(str(operation) == "LITERAL" for operation, _ in value):
         return frozenset(chr(number) for _, number in value)
-    if name == "SUBPATTERN" and not value[1] & re.IGNORECASE:
-        return _first(list(value[3]))
-    if name in _REPEATS:
-        return _first(list(value[2]))
-    if name == "BRANCH":
-        branches = [_first(list(branch)) for branch in value[1]]
-        return None if None in branches else frozenset[str]().union(*(each for each in branches if each))
-    return None
-
-
-def first_ascii(regex: str) -> frozenset[str] | None:
-    """Those of ASCII's characters with which a text begins that the regex fits at its beginning; None: perhaps any.
-
-    Unlike first_characters() it knows digits and ranges, and takes letters for the same in either case.
-    """
-    return _first_ascii(list(parse(regex)))
-
-
-def _first_ascii(parsed: Sequence[tuple[Any, Any]]) -> frozenset[str] | None:
-    found: frozenset[str] = frozenset()
-    for operation, value in parsed:
-        name = str(operation)
-        ahead = _first_ascii(list(value[1])) if name == "ASSERT" and value[0] == 1 else None
-        if ahead is not None:
-            return found | ahead
-        if name in ("AT", "ASSERT", "ASSERT_NOT"):
-            continue
-        characters = _first_ascii_of(name, value)
-        if characters is None:
-            return None
-        found |= characters
-        if not (name in _REPEATS and not value[0]):
-            return found
-    return None
+    if name == "SUBPATTERN" and value[1] & re.IGNORECASE:
+        return None
+    return _first_inside(name, value, _first_of)
 
 
 def _first_ascii_of(name: str, value: Any) -> frozenset[str] | None:
@@ -202,11 +186,13 @@ def _first_ascii_of(name: str, value: Any) -> frozenset[str] | None:
         return frozenset((chr(value).lower(), chr(value).upper()))
     if name == "IN":
         return _all_of(_members(str(operation), each) for operation, each in value)
+    return _first_inside(name, value, _first_ascii_of)
+
+
+def _first_inside(name: str, value: Any, of: _Of) -> frozenset[str] | None:
     if name in _REPEATS or name == "SUBPATTERN":
-        return _first_ascii(list(value[-1]))
-    if name == "BRANCH":
-        return _all_of(_first_ascii(list(branch)) for branch in value[1])
-    return None
+        return _first(list(value[-1]), of)
+    return _all_of(_first(list(branch), of) for branch in value[1]) if name == "BRANCH" else None
 
 
 def _members(name: str, value: Any) -> frozenset[str] | None:

@@ -65,7 +65,7 @@ def kept(kind: str, make: Callable[[Path, Path, Path], None]) -> Path:
     """
     folders = cache() / kind
     folders.mkdir(parents=True, exist_ok=True)
-    with _alone(folders), tempfile.TemporaryDirectory(prefix="new-", dir=folders) as temporary:
+    with alone(folders), tempfile.TemporaryDirectory(prefix="new-", dir=folders) as temporary:
         new = Path(temporary)
         [tarball] = build("source", new)
         folder = folders / hashlib.sha256(tarball.read_bytes()).hexdigest()[:16]
@@ -77,7 +77,7 @@ def kept(kind: str, make: Callable[[Path, Path, Path], None]) -> Path:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Whoever else comes here meanwhile waits, and then finds what was built: tests run in several processes."""
     lock = os.open(folder, os.O_RDONLY)
     try:

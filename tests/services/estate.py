@@ -6,7 +6,6 @@ nfjail runs as its package has it run: the same unit, so with the same user, pri
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.installed.machine import bed
-from tests.packages.deb_bed import cache
+from tests.packages.deb_bed import alone, cache
 from tests.system.house import BED, ROOT, SERVER, connect, knock, until
 
 # sshd is there anyway; proftpd and pure-ftpd come by install.sh.
@@ -45,7 +44,8 @@ class Estate:
 
     def boot(self) -> None:
         folder = f"services-{self.suite}"
-        with _alone(cache()):  # tests run in several processes, and building takes more than a minute
+        cache().mkdir(parents=True, exist_ok=True)
+        with alone(cache()):  # building takes more than a minute
             bed("mkrootfs.sh", self.suite, folder, MORE=PACKAGES, HOOK=str(Path(__file__).with_name("install.sh")))
         bed("net.sh", "up")
         bed("boot.sh", folder, self.name, NETNS=os.environ["NFJAIL_SRV"])
@@ -151,18 +151,6 @@ class Estate:
         assert [attacker in line["message"] for line in record["evidence"]] == [True] * min(maxretry, _EVIDENCE)
         assert knock(attacker, port) == "refused"
         assert is_served(FRIEND, port)
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Whoever else comes here meanwhile waits."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def is_served(source: str, port: int) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 
 import pytest
@@ -14,9 +13,6 @@ from nfjail.doctor import firewall, ruleset
 from nfjail.doctor.others import others
 from nfjail.errors import NfjailError
 from nfjail.firewall import Gate, ipt_rules, nft_text
-
-ROOT = os.geteuid() == 0
-needs_root = pytest.mark.skipif(not ROOT, reason="makes a network namespace")
 
 NFJAIL = "table inet nfjail { chain prerouting { type filter hook prerouting priority raw; iif lo return; }; }\n"
 LISTED = "nft -j -t list ruleset"
@@ -95,14 +91,12 @@ def test_an_ordinary_user_sees_no_firewall(tmp_path):
 # nfjail's own table
 
 
-@needs_root
 def test_the_table_is_there(tmp_path):
     found = rules_in(tmp_path, listed(NFJAIL))
     assert [(one.key, one.mark) for one in found] == [("table-there", "ok"), ("chain-before", "ok")]
     assert found[0].what == "nfjail's table is in the kernel: inet nfjail, at prerouting -300"
 
 
-@needs_root
 def test_the_table_as_nfjail_makes_it_is_known(tmp_path):
     names = nft_text.checked_names("own", "input", "filter - 5")
     plan = nft_text.Plan({"app": Gate("app")}, {"app": "app"}, ())
@@ -111,14 +105,12 @@ def test_the_table_as_nfjail_makes_it_is_known(tmp_path):
     assert only(rules_in(tmp_path, listed(text), settings), "table-there").mark == "ok"
 
 
-@needs_root
 @pytest.mark.parametrize(("running", "mark"), [(True, "problem"), (False, "note")])
 def test_the_table_is_missing(running, mark, tmp_path):
     text = listed("table ip nfjail { }")  # another family's
     assert only(rules_in(tmp_path, text, running=running), "table-missing").mark == mark
 
 
-@needs_root
 def test_the_table_is_of_no_use(tmp_path):
     assert only(rules_in(tmp_path, listed("table inet nfjail { chain app { }; }")), "table-unhooked").mark == "problem"
     elsewhere = only(rules_in(tmp_path, listed(NFJAIL), "[firewall]\nhook = 'input'\n"), "table-elsewhere")
@@ -153,7 +145,6 @@ REDIRECT = chain("ip", "pre", "prerouting priority dstnat", "tcp dport 80 redire
 AT_INGRESS = chain("netdev", "in", "ingress device lo priority 0", "ip saddr 192.0.2.9 fwd to lo")
 
 
-@needs_root
 def test_nothing_comes_before(tmp_path):
     later = chain("inet", "pre", "prerouting priority -299", "drop")
     later += chain("inet", "in", "input priority -400", "accept")
@@ -161,14 +152,12 @@ def test_nothing_comes_before(tmp_path):
         assert [one.what for one in before(tmp_path, text)] == ["no rules of others come before nfjail's"]
 
 
-@needs_root
 def test_what_others_accept_before_lets_nobody_past(tmp_path):
     [found] = before(tmp_path, ACCEPTING)
     assert found.mark == "ok"
     assert "leave addresses and ports as they are: inet other pre (prerouting, -310). What they accept" in found.what
 
 
-@needs_root
 def test_accepting_before_really_lets_nobody_past():
     """What the finding above says, tried with packets."""
     rules = """
@@ -181,7 +170,6 @@ def test_accepting_before_really_lets_nobody_past():
     assert "counter packets 1 " in done.stdout
 
 
-@needs_root
 @pytest.mark.parametrize(
     ("text", "settings", "said", "advice"),
     [
@@ -200,7 +188,6 @@ def test_what_others_change_before(text, settings, said, advice, tmp_path):
     assert advice in changing.advice
 
 
-@needs_root
 def test_what_a_chain_jumps_to_counts(tmp_path):
     text = """table inet other {
         chain last { tcp dport set 8080; }
