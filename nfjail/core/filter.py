@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nfjail.core.alternation import Piece, Probe, Slot, join, join_by_first, prepare
 from nfjail.core.patience import searching
+from nfjail.core.sieve import parse
 
 if TYPE_CHECKING:  # half a megabyte, which only filters with a datepattern need
     from nfjail.core.line_dates import LineDates
@@ -129,6 +130,7 @@ class Filter:
             some, others = join_by_first(self.pieces())
             begun = {first: Begun(probe, _all_slots(slots)) for first, (probe, slots) in some.items()}
             self._by_first = begun, Begun(others[0], _all_slots(others[1]))
+            parse.cache_clear()
         return self._by_first
 
     def harvest(self, found: re.Match[str], slots: Slots | None = None) -> Match | None:

@@ -12,6 +12,7 @@ from nfjail.core.jail import Jail, JournalMatch
 from nfjail.core.model import Subject
 from nfjail.core.patience import TooSlow
 from nfjail.core.route import CLOCKS_DIFFER, Blame, Sighting, bounded, new_failure
+from nfjail.core.sieve import parse
 
 Get = Callable[[str], str]
 Here = Callable[[], tuple[float, str]]
@@ -156,6 +157,7 @@ def _any_of(jails: Sequence[Jail]) -> Callable[[str], bool]:
     firsts = frozenset[str]().union(*(each.may_begin() or _ASCII for each in dates))
     head, _ = join([prepare(regex) for each in dates for regex in each.regexes()])
     behind_head = [jail.rules.filter.message_probe() for jail in every]
+    parse.cache_clear()
 
     def fits(message: str) -> bool:
         first = message[:1]

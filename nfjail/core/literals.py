@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nfjail.core.sieve import parse
+from nfjail.core.sieve import REPEATS, cased, parse
 
 _SHORTEST = 3  # characters of a text that is looked for
 _MOST = 8  # texts of one pattern that stand for each other
@@ -18,7 +18,6 @@ _TEXTS = 12  # for all patterns together: to look for more is not quicker than t
 _WORTH = 0.25  # of the lines at most may have one of the texts, or it is not worth to look
 _FEW = 200  # lines of a block from which nothing can be learned
 _AGAIN = 64  # blocks until a log that was found hopeless is looked at once more
-_REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 
 #: one of these texts is in every line that fits
 _Any = frozenset[str]
@@ -29,7 +28,8 @@ class Literals:
 
     def __init__(self, regexes: Sequence[str]) -> None:
         """regexes: of all patterns of a filter, tags written out."""
-        self._needs = [_needs(_parsed(regex)) for regex in regexes]
+        self._needs = [_needs(cased(regex)) for regex in regexes]
+        parse.cache_clear()
         self._texts: list[str] | None = None  # None: to be chosen
         self._hopeless = 0 if all(self._needs) else -1  # blocks until it is tried again; -1: never
 
@@ -65,11 +65,6 @@ class Literals:
                 begins.add(block.rfind("\n", 0, at) + 1)
                 at = find(text, find("\n", at))
         return [block[begin : find("\n", begin)] for begin in sorted(begins)]
-
-
-def _parsed(regex: str) -> Sequence[tuple[Any, Any]]:
-    parsed = parse(regex)
-    return () if parsed.state.flags & re.IGNORECASE else list(parsed)
 
 
 def _needs(parsed: Iterable[tuple[Any, Any]]) -> list[_Any]:
@@ -110,7 +105,7 @@ def _few(value: Iterable[tuple[Any, Any]]) -> list[str]:
 
 
 def _needs_of(name: str, value: Any, before: str) -> list[_Any]:
-    if name in _REPEATS and value[0]:
+    if name in REPEATS and value[0]:
         return _needs(value[2])
     if name == "BRANCH":
         branches = [_needs(branch) for branch in value[1]]

@@ -18,7 +18,7 @@ _LONGEST = 16  # characters of a word that are looked for: so that more patterns
 _LONG = 9  # characters of a word that stands for others which are told by it alone
 _MOST = 4  # alternatives: more words are not worth it
 
-_REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
+REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 
 _parser: Any = getattr(re, "_parser", None) or re.sre_parse  # type: ignore[attr-defined]  # its name up to Python 3.10
 
@@ -34,7 +34,7 @@ class Sieve:
 
         apart: what stands between two words of the line may be cut out before the patterns see it, and blanks with it.
         """
-        needs = [_needs(_parsed(regex)) for regex in regexes]
+        needs = [_needs(cased(regex)) for regex in regexes]
         if apart:
             needs = [[single for words in need if _length(single := _longest(words)) >= _SHORTEST] for need in needs]
         wanted = Counter(words for need in needs for words in set(need))
@@ -90,9 +90,10 @@ def parse(regex: str) -> Any:
     return _parser.parse(regex)
 
 
-def _parsed(regex: str) -> Sequence[tuple[Any, Any]]:
+def cased(regex: str) -> Sequence[tuple[Any, Any]]:
+    """The same where case matters; else nothing, as nothing can be said of any of its letters."""
     parsed = parse(regex)
-    return () if parsed.state.flags & re.IGNORECASE else list(parsed)  # nothing can be said of any of its letters
+    return () if parsed.state.flags & re.IGNORECASE else list(parsed)
 
 
 def _length(words: Iterable[str]) -> int:
@@ -126,7 +127,7 @@ def _needs(parsed: Iterable[tuple[Any, Any]]) -> list[_Any]:
 
 
 def _needs_of(name: str, value: Any) -> list[_Any]:
-    if name in _REPEATS and value[0]:
+    if name in REPEATS and value[0]:
         return _needs(value[2])
     if name == "BRANCH":
         branches = [_needs(branch) for branch in value[1]]
@@ -142,7 +143,7 @@ _Of = Callable[[str, Any], "frozenset[str] | None"]
 
 def first_characters(regex: str) -> frozenset[str] | None:
     """Those with which a text begins that the regex fits at its beginning; None: perhaps any, or the text may be empty."""
-    return _first(_parsed(regex), _first_of)
+    return _first(cased(regex), _first_of)
 
 
 def first_ascii(regex: str) -> frozenset[str] | None:
@@ -166,7 +167,7 @@ def _first(parsed: Sequence[tuple[Any, Any]], of: _Of) -> frozenset[str] | None:
         if characters is None:
             return None
         found |= characters
-        if not (name in _REPEATS and not value[0]):
+        if not (name in REPEATS and not value[0]):
             return found
     return None
 
@@ -190,7 +191,7 @@ def _first_ascii_of(name: str, value: Any) -> frozenset[str] | None:
 
 
 def _first_inside(name: str, value: Any, of: _Of) -> frozenset[str] | None:
-    if name in _REPEATS or name == "SUBPATTERN":
+    if name in REPEATS or name == "SUBPATTERN":
         return _first(list(value[-1]), of)
     return _all_of(_first(list(branch), of) for branch in value[1]) if name == "BRANCH" else None
 
